@@ -57,7 +57,9 @@ def check_str(parameter: str, value: object, max_length: int) -> str:
         raise ParameterError(parameter, value, "text (str)")
     if len(value) > max_length:
         raise ParameterError(
-            parameter, f"{value[:20]}… ({len(value)} characters)", f"at most {max_length} characters"
+            parameter,
+            f"{value[:20]}… ({len(value)} characters)",
+            f"at most {max_length} characters",
         )
     return value
 

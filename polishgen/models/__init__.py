@@ -1,0 +1,115 @@
+"""The three architectures behind one interface: `forward(tokens, state) -> logits, state`.
+
+`tokens` is (B, T) int64 with T ≥ 1, logits are (B, T, vocab_size). `state` is whatever the model
+has to remember (hidden state, key/value cache, synapses); None at the start of a text. Feeding a
+text whole, in chunks or token by token gives the same logits, and a text may be of any length. A
+state that was passed in belongs to the model afterwards; do not use it again.
+"""
+
+from dataclasses import MISSING, asdict, fields
+from typing import get_type_hints
+
+from torch import nn
+
+from polishgen.errors import ParameterError, check_choice
+from polishgen.models.bdh import BDH, BDHConfig
+from polishgen.models.gru import GRU, GRUConfig
+from polishgen.models.transformer import Transformer, TransformerConfig
+
+ModelConfig = GRUConfig | TransformerConfig | BDHConfig
+
+MODELS = {
+    "gru": (GRUConfig, GRU),
+    "transformer": (TransformerConfig, Transformer),
+    "bdh": (BDHConfig, BDH),
+}
+ARCHITECTURES = tuple(MODELS)
+
+CL100K_SIZE = 100_277
+POLISH_SIZE = 8_192
+
+# "seed" is the report's model to the parameter, over cl100k_base; "compact" is what the app ships.
+PRESETS: dict[tuple[str, str], ModelConfig] = {
+    ("transformer", "seed"): TransformerConfig(
+        CL100K_SIZE,
+        width=384,
+        n_layers=6,
+        n_heads=6,
+        context_length=128,
+        positions="learned",
+        norm="layer",
+        activation="relu",
+        qk_norm=False,
+        bias=True,
+        dropout=0.2,
+    ),
+    ("gru", "seed"): GRUConfig(
+        CL100K_SIZE, embedding_size=256, hidden_size=512, n_layers=2, context_length=128
+    ),
+    ("bdh", "seed"): BDHConfig(
+        CL100K_SIZE, width=256, n_neurons=32_768, n_heads=4, n_layers=6, dropout=0.1
+    ),
+    ("transformer", "compact"): TransformerConfig(
+        POLISH_SIZE, width=256, n_layers=6, n_heads=4, context_length=256
+    ),
+    ("gru", "compact"): GRUConfig(
+        POLISH_SIZE, embedding_size=256, hidden_size=768, n_layers=2, tied_embedding=True
+    ),
+    ("bdh", "compact"): BDHConfig(
+        POLISH_SIZE,
+        width=256,
+        n_neurons=4_096,
+        n_heads=4,
+        n_layers=4,
+        context_length=256,
+        half_lives=(8.0, 32.0, 128.0, 512.0),
+    ),
+}
+
+
+def build_model(config: ModelConfig) -> nn.Module:
+    """A freshly initialised model of `config`'s architecture."""
+    return MODELS[config.architecture][1](config)
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Number of trainable numbers, shared ones counted once."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def preset_config(architecture: str, preset: str, **changes: object) -> ModelConfig:
+    """The preset's configuration with some fields replaced; `ParameterError` for unknown ones."""
+    check_choice("model", architecture, ARCHITECTURES)
+    check_choice("preset", preset, tuple(p for a, p in PRESETS if a == architecture))
+    return config_from_dict(architecture, asdict(PRESETS[architecture, preset]) | changes)
+
+
+def config_from_dict(architecture: str, values: dict[str, object]) -> ModelConfig:
+    """A configuration from plain values, as read from JSON.
+
+    Raises `ParameterError` for an unknown architecture and for unknown, missing or ill-typed fields.
+    """
+    check_choice("architecture", architecture, ARCHITECTURES)
+    config_type = MODELS[architecture][0]
+    types = get_type_hints(config_type)
+    known = {f.name: f for f in fields(config_type)}
+    for name, value in values.items():
+        if name not in known:
+            raise ParameterError(name, value, f"a field of {architecture}: " + ", ".join(known))
+        if not has_type(value, types[name]):
+            raise ParameterError(name, value, f"of type {getattr(types[name], '__name__', '?')}")
+    for name, entry in known.items():
+        if entry.default is MISSING and name not in values:
+            raise ParameterError(name, None, "given in the configuration")
+    return config_type(**values)
+
+
+def has_type(value: object, wanted: type) -> bool:
+    """Whether a JSON value fits a field: sizes are whole and above 0, lists stand for tuples."""
+    if wanted is int:
+        return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if wanted is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if wanted in (bool, str):
+        return isinstance(value, wanted)
+    return isinstance(value, list | tuple) and all(has_type(v, float) for v in value)

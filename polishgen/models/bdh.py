@@ -1,0 +1,172 @@
+"""Dragon Hatchling, BDH-GPU (Kosowski et al., arXiv 2509.26507), the tensor-friendly variant.
+
+Notable:
+- one set of weights is used by all layers: an encoder from width to many neurons, a second encoder
+  for what attention brings, and one decoder back.
+- neurons are positive and mostly silent (ReLU); attention is linear, its queries and keys are the
+  same neuron activities, its values the token vectors themselves.
+- so the state is the paper's synaptic state ρ, a matrix (neurons, width) a layer and head that
+  gains `activity ⊗ vector` with every token: its size does not grow with the text.
+- positions enter through the operator U of the paper's state equation
+  ρ_t = (ρ_{t-1} + x_t ⊗ v_t) U: a rotation (RoPE), to which `half_lives` adds a damping per head,
+  so that old activity fades and texts far longer than the training window stay in range.
+  Without half-lives nothing fades, as in the authors' code.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from polishgen.errors import ParameterError, check_float
+from polishgen.models.rotary import rotary_factors, rotate
+
+ROTARY_BASE = 2.0**16
+
+
+@dataclass(frozen=True)
+class BDHConfig:
+    """Sizes of a `BDH`; `context_length` is the training window in tokens, no limit in decoding.
+
+    `half_lives`: tokens after which a head's memory has halved, one a head; empty for none.
+    """
+
+    architecture: ClassVar[str] = "bdh"
+
+    vocab_size: int
+    width: int
+    n_neurons: int
+    n_heads: int
+    n_layers: int
+    half_lives: tuple[float, ...] = ()
+    dropout: float = 0.0
+    context_length: int = 512
+
+    def __post_init__(self):
+        check_float("dropout", self.dropout, 0.0, 0.99)
+        if self.n_neurons % (2 * self.n_heads):
+            allowed = f"a divisor of n_neurons / 2 = {self.n_neurons / 2:g}"
+            raise ParameterError("n_heads", self.n_heads, allowed)
+        object.__setattr__(self, "half_lives", tuple(self.half_lives))
+        if len(self.half_lives) not in (0, self.n_heads) or any(h <= 0 for h in self.half_lives):
+            raise ParameterError(
+                "half_lives", self.half_lives, f"empty, or {self.n_heads} numbers above 0"
+            )
+
+
+class Synapses(NamedTuple):
+    """State of one layer: ρ, and the last chunk's activity that is not yet written into it.
+
+    `rho`: (n_heads, B, neurons a head, width), or None before the first chunk.
+    `activity`: (n_heads, B, T, neurons a head), rotated; `vectors`: (B, T, width).
+    Writing waits for the next call: who drops the state, as training does, does not pay for it.
+    """
+
+    rho: Tensor | None
+    activity: Tensor
+    vectors: Tensor
+
+
+class BDHState(NamedTuple):
+    """Synapses of all layers, and the number of tokens read so far."""
+
+    layers: list[Synapses]
+    position: int
+
+
+class BDH(nn.Module):
+    """Embedding, the shared layer applied n_layers times, untied linear head."""
+
+    def __init__(self, config: BDHConfig):
+        super().__init__()
+        self.config = config
+        neurons = config.n_neurons // config.n_heads
+        self.embedding = nn.Embedding(config.vocab_size, config.width)
+        self.encoder = nn.Parameter(torch.empty(config.n_heads, config.width, neurons))
+        self.encoder_v = nn.Parameter(torch.empty(config.n_heads, config.width, neurons))
+        self.decoder = nn.Parameter(torch.empty(config.n_neurons, config.width))
+        self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=0.02)
+
+    def forward(self, tokens: Tensor, state: BDHState | None = None) -> tuple[Tensor, BDHState]:
+        """Logits (B, T, vocab_size) for `tokens` (B, T), and the state after them."""
+        (batch, length), config = tokens.shape, self.config
+        position = state.position if state else 0
+        x = self.normalise(self.embedding(tokens))
+        neurons = config.n_neurons // config.n_heads
+        rotation = rotary_factors(position, length, neurons, ROTARY_BASE, like=x)
+        weights = fading_weights(config, length, like=x)
+        layers = []
+        for synapses in state.layers if state else [None] * config.n_layers:
+            activity = F.relu(self.to_neurons(x.expand(config.n_heads, -1, -1, -1), self.encoder))
+            rotated = rotate(activity, rotation)
+            rho = self.write(synapses)
+            recalled = self.normalise(recall(rho, rotated, x, weights, self.fade(length, like=x)))
+            gate = F.relu(self.to_neurons(recalled, self.encoder_v))
+            firing = self.dropout(activity * gate).view(config.n_heads, batch * length, neurons)
+            update = torch.bmm(firing, self.decoder.view(config.n_heads, neurons, -1)).sum(0)
+            layers.append(Synapses(rho, rotated, x))
+            x = self.normalise(x + self.normalise(update.view(batch, length, -1)))
+        return self.head(x), BDHState(layers, position + length)
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """LayerNorm without gain or bias."""
+        return F.layer_norm(x, (self.config.width,))
+
+    def to_neurons(self, x: Tensor, encoder: Tensor) -> Tensor:
+        """x (n_heads, B, T, width) times encoder (n_heads, width, neurons), head by head."""
+        return torch.bmm(x.flatten(1, 2), encoder).unflatten(1, x.shape[1:3])
+
+    def fade(self, length: int, like: Tensor) -> Tensor | None:
+        """Damping (n_heads, length) of what is 1, 2, … `length` tokens old; None without."""
+        if not self.config.half_lives:
+            return None
+        ages = torch.arange(1, length + 1, dtype=torch.float64, device=like.device)
+        rates = torch.tensor(self.config.half_lives, dtype=torch.float64, device=like.device)
+        return torch.exp2(-ages / rates[:, None]).to(like.dtype)
+
+    def write(self, synapses: Synapses | None) -> Tensor | None:
+        """ρ with the pending activity written into it, as seen right after its last token."""
+        if synapses is None:
+            return None
+        rho, activity, vectors = synapses
+        length = activity.shape[2]
+        fade = self.fade(length, like=vectors)
+        if fade is not None:
+            # The last token is not yet damped, the first one length - 1 times.
+            ages = torch.cat([torch.ones_like(fade[:, :1]), fade[:, :-1]], dim=1).flip(1)
+            activity = activity * ages[:, None, :, None]
+        written = activity.transpose(-1, -2) @ vectors
+        if rho is None:
+            return written
+        return written + (rho if fade is None else rho * fade[:, -1, None, None, None])
+
+
+def fading_weights(config: BDHConfig, length: int, like: Tensor) -> Tensor:
+    """Attention's mask (n_heads or 1, 1, T, T): 0 from the diagonal on, damping by age before it."""
+    ages = torch.arange(length, dtype=torch.float64, device=like.device)
+    ages = ages[:, None] - ages[None, :]
+    past = (ages > 0)[None]
+    if config.half_lives:
+        rates = torch.tensor(config.half_lives, dtype=torch.float64, device=like.device)
+        past = past * torch.exp2(-ages.clamp(min=0)[None] / rates[:, None, None])
+    return past.to(like.dtype)[:, None]
+
+
+def recall(
+    rho: Tensor | None, activity: Tensor, x: Tensor, weights: Tensor, fade: Tensor | None
+) -> Tensor:
+    """What earlier tokens left for these: (n_heads, B, T, width).
+
+    Within the chunk by masked scores `activity · activityᵀ`, from before it by reading `rho`.
+    """
+    scores = (activity @ activity.transpose(-1, -2)) * weights
+    recalled = scores @ x
+    if rho is not None:
+        before = activity @ rho
+        recalled = recalled + (before if fade is None else before * fade[:, None, :, None])
+    return recalled

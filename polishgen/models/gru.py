@@ -1,0 +1,64 @@
+"""GRU language model (Cho et al., arXiv 1406.1078), on `torch.nn.GRU`.
+
+Notable: no context limit at all, the hidden state carries everything; optionally the output layer
+shares the embedding matrix, through a projection from hidden to embedding size (Press & Wolf,
+arXiv 1608.05859), which is what makes room for a wide hidden state in a small file.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from polishgen.errors import check_float
+
+
+@dataclass(frozen=True)
+class GRUConfig:
+    """Sizes of a `GRU`; `context_length` is the training window in tokens, no limit in decoding."""
+
+    architecture: ClassVar[str] = "gru"
+
+    vocab_size: int
+    embedding_size: int
+    hidden_size: int
+    n_layers: int
+    tied_embedding: bool = False
+    dropout: float = 0.0
+    context_length: int = 256
+
+    def __post_init__(self):
+        check_float("dropout", self.dropout, 0.0, 0.99)
+
+
+class GRU(nn.Module):
+    """Embedding, stacked GRU layers, linear head."""
+
+    def __init__(self, config: GRUConfig):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.embedding_size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.gru = nn.GRU(
+            config.embedding_size,
+            config.hidden_size,
+            config.n_layers,
+            batch_first=True,
+            dropout=config.dropout,
+        )
+        if config.tied_embedding:
+            self.projection = nn.Linear(config.hidden_size, config.embedding_size, bias=False)
+            self.head_bias = nn.Parameter(torch.zeros(config.vocab_size))
+            nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)
+        else:
+            self.head = nn.Linear(config.hidden_size, config.vocab_size)
+
+    def forward(self, tokens: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logits (B, T, vocab_size) for `tokens` (B, T), and the hidden state (n_layers, B, hidden)."""
+        hidden, state = self.gru(self.dropout(self.embedding(tokens)), state)
+        hidden = self.dropout(hidden)
+        if self.config.tied_embedding:
+            hidden = self.projection(hidden)
+            return nn.functional.linear(hidden, self.embedding.weight, self.head_bias), state
+        return self.head(hidden), state

@@ -1,0 +1,226 @@
+"""Decoder-only Transformer (Vaswani et al., arXiv 1706.03762), pre-norm, in two flavours.
+
+Notable:
+- rotary positions: attention reaches `context_length` tokens back, itself included, in training and
+  in decoding alike. The state is a rolling key/value cache of that length, so a text may be of any
+  length; stacked layers see up to n_layers × context_length tokens back.
+- learned positions (the seed preset): a position table has an end, so two windows run half a
+  context apart, see `windows.py`.
+- optional RMSNorm (arXiv 1910.07467), QK-norm (arXiv 2010.04245), ReLU² (arXiv 2109.08668).
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from polishgen.errors import ParameterError, check_choice, check_float
+from polishgen.models.rotary import rotary_factors, rotate
+from polishgen.models.windows import WindowState, forward_in_windows
+
+ROTARY_BASE = 10_000.0
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Sizes and flavour of a `Transformer`; `context_length` in tokens."""
+
+    architecture: ClassVar[str] = "transformer"
+
+    vocab_size: int
+    width: int
+    n_layers: int
+    n_heads: int
+    context_length: int
+    positions: str = "rotary"  # or "learned"
+    norm: str = "rms"  # or "layer"
+    activation: str = "relu2"  # or "relu"
+    qk_norm: bool = True
+    bias: bool = False
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        check_choice("positions", self.positions, ("rotary", "learned"))
+        check_choice("norm", self.norm, ("rms", "layer"))
+        check_choice("activation", self.activation, ("relu2", "relu"))
+        check_float("dropout", self.dropout, 0.0, 0.99)
+        if self.width % (2 * self.n_heads):
+            raise ParameterError(
+                "n_heads", self.n_heads, f"a divisor of width / 2 = {self.width / 2:g}"
+            )
+
+
+class KeyValues(NamedTuple):
+    """Keys and values of past tokens in one layer, each (B, n_heads, past, width / n_heads)."""
+
+    keys: Tensor
+    values: Tensor
+
+
+class RollingCache(NamedTuple):
+    """Key/value caches of all layers, and the number of tokens read so far."""
+
+    layers: list[KeyValues]
+    position: int
+
+
+def make_norm(config: TransformerConfig) -> nn.Module:
+    """RMSNorm without gain, or LayerNorm with gain and bias."""
+    if config.norm == "layer":
+        return nn.LayerNorm(config.width)
+    return nn.RMSNorm(config.width, elementwise_affine=False)
+
+
+class Attention(nn.Module):
+    """Multi-head causal self-attention over a window."""
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        self.query_key_value = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.output = nn.Linear(config.width, config.width, bias=config.bias)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x: Tensor, past: KeyValues | None, rotation: Tensor | None
+    ) -> tuple[Tensor, KeyValues]:
+        """Attends from `x` (B, T, width) to itself and `past`; returns the output and the new past."""
+        window = self.config.context_length
+        heads = self.query_key_value(x).unflatten(-1, (3, self.config.n_heads, -1))
+        queries, keys, values = heads.permute(2, 0, 3, 1, 4)
+        if self.config.qk_norm:
+            queries = F.rms_norm(queries, queries.shape[-1:])
+            keys = F.rms_norm(keys, keys.shape[-1:])
+        if rotation is not None:
+            queries, keys = rotate(queries, rotation), rotate(keys, rotation)
+        if past is not None:
+            keys = torch.cat([past.keys, keys], dim=2)
+            values = torch.cat([past.values, values], dim=2)
+        mixed = F.scaled_dot_product_attention(
+            queries,
+            keys,
+            values,
+            attn_mask=window_mask(x.shape[1], keys.shape[2], window, x.device),
+            dropout_p=self.config.dropout if self.training else 0.0,
+            is_causal=past is None and x.shape[1] <= window,
+        )
+        mixed = self.dropout(self.output(mixed.transpose(1, 2).flatten(-2)))
+        # The next token sees itself and window - 1 tokens before it.
+        kept = max(0, keys.shape[2] - (window - 1))
+        return mixed, KeyValues(keys[:, :, kept:], values[:, :, kept:])
+
+
+def window_mask(length: int, reach: int, window: int, device: torch.device) -> Tensor | None:
+    """Mask (length, reach), True where the last `length` of `reach` tokens may look.
+
+    A token sees itself and the `window - 1` tokens before it. None where the plain causal mask, or
+    no mask at all, says the same.
+    """
+    if (length == reach and length <= window) or (length == 1 and reach <= window):
+        return None
+    rows = torch.arange(reach - length, reach, device=device)[:, None]
+    distance = rows - torch.arange(reach, device=device)[None, :]
+    return (distance >= 0) & (distance < window)
+
+
+class MLP(nn.Module):
+    """Position-wise feed-forward network, four times as wide inside."""
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.squared = config.activation == "relu2"
+        self.expand = nn.Linear(config.width, 4 * config.width, bias=config.bias)
+        self.contract = nn.Linear(4 * config.width, config.width, bias=config.bias)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = F.relu(self.expand(x))
+        return self.dropout(self.contract(inner.square() if self.squared else inner))
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + MLP(norm(x))."""
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.attention_norm = make_norm(config)
+        self.attention = Attention(config)
+        self.mlp_norm = make_norm(config)
+        self.mlp = MLP(config)
+
+    def forward(
+        self, x: Tensor, past: KeyValues | None, rotation: Tensor | None
+    ) -> tuple[Tensor, KeyValues]:
+        mixed, past = self.attention(self.attention_norm(x), past, rotation)
+        x = x + mixed
+        return x + self.mlp(self.mlp_norm(x)), past
+
+
+class Transformer(nn.Module):
+    """Token (and position) embedding, blocks, final norm, untied linear head."""
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.width)
+        if config.positions == "learned":
+            self.position_embedding = nn.Embedding(config.context_length, config.width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.norm = make_norm(config)
+        self.head = nn.Linear(config.width, config.vocab_size, bias=config.bias)
+        self.apply(init_weights)
+        if config.norm == "rms":
+            # Each block starts as the identity, and the first guess is uniform.
+            for block in self.blocks:
+                nn.init.zeros_(block.attention.output.weight)
+                nn.init.zeros_(block.mlp.contract.weight)
+            nn.init.normal_(self.embedding.weight, std=1.0)
+            nn.init.zeros_(self.head.weight)
+
+    def forward(
+        self, tokens: Tensor, state: RollingCache | WindowState | None = None
+    ) -> tuple[Tensor, RollingCache | WindowState]:
+        """Logits (B, T, vocab_size) for `tokens` (B, T), and the state after them."""
+        if self.config.positions == "learned":
+            hidden, state = forward_in_windows(
+                self.encode_with_table, tokens, state, self.config.context_length
+            )
+        else:
+            hidden, state = self.encode(tokens, state)
+        return self.head(self.norm(hidden)), state
+
+    def encode(self, tokens: Tensor, cache: RollingCache | None) -> tuple[Tensor, RollingCache]:
+        """Hidden vectors (B, T, width) at rotary positions, and the rolled cache."""
+        x = self.embedding(tokens)
+        position = cache.position if cache else 0
+        features = self.config.width // self.config.n_heads
+        rotation = rotary_factors(position, tokens.shape[1], features, ROTARY_BASE, like=x)
+        x, layers = self.run_blocks(x, cache.layers if cache else None, rotation)
+        return x, RollingCache(layers, position + tokens.shape[1])
+
+    def encode_with_table(
+        self, tokens: Tensor, layers: list[KeyValues] | None, position: int
+    ) -> tuple[Tensor, list[KeyValues]]:
+        """Hidden vectors (B, T, width) at learned positions from `position` on, and the caches."""
+        positions = torch.arange(position, position + tokens.shape[1], device=tokens.device)
+        x = self.embedding(tokens) + self.position_embedding(positions)
+        return self.run_blocks(x, layers, None)
+
+    def run_blocks(
+        self, x: Tensor, layers: list[KeyValues] | None, rotation: Tensor | None
+    ) -> tuple[Tensor, list[KeyValues]]:
+        after = []
+        for block, past in zip(self.blocks, layers or [None] * len(self.blocks), strict=True):
+            x, past = block(x, past, rotation)
+            after.append(past)
+        return x, after
+
+
+def init_weights(module: nn.Module) -> None:
+    """Normal(0, 0.02) for matrices, zero for biases, as in GPT-2."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

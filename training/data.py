@@ -1,0 +1,105 @@
+"""Token batches from memory-mapped files, each a pure function of the step.
+
+Nothing is kept between steps, so a resumed run reads exactly what it would have read, and a batch
+split over processes holds exactly the rows of the same batch in one.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from training.prepare import Summary, load_summary
+
+from polishgen.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A prepared data folder: token streams of both splits and the summary."""
+
+    folder: Path
+    train: np.ndarray
+    held_out: np.ndarray
+    summary: Summary
+
+
+def open_corpus(folder: str | Path) -> Corpus:
+    """Maps the files of a folder made by `training.prepare`; `PolishgenError` if it is not one."""
+    folder = Path(folder)
+    summary = load_summary(folder)
+    streams = [
+        np.memmap(folder / f"{split}.bin", dtype=summary.dtype, mode="r")
+        for split in ("train", "val")
+    ]
+    return Corpus(folder, *streams, summary)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Rows of `length` + 1 tokens (inputs and, one further, targets) for every step.
+
+    `sampling` "epochs" cuts the stream into windows, shuffled anew each epoch, whose border moves
+    with the epoch; "random" draws offsets anywhere. With `contiguous`, row r of step s + 1 goes on
+    where row r of step s stopped, so that a carried state fits.
+    """
+
+    tokens: np.ndarray
+    rows: int
+    length: int
+    seed: int
+    sampling: str = "epochs"
+    contiguous: bool = False
+
+    def __post_init__(self):
+        if len(self.tokens) < self.rows * self.length + self.length + 1:
+            raise ParameterError(
+                "batch_size × sequence_length",
+                self.rows * self.length,
+                f"below the corpus's {len(self.tokens)} tokens",
+            )
+
+    def offsets(self, step: int) -> np.ndarray:
+        """Start of each row of step `step` in the stream, (rows,)."""
+        if self.sampling == "random":
+            random = np.random.default_rng((self.seed, step))
+            return random.integers(0, len(self.tokens) - self.length, self.rows)
+        if self.contiguous:
+            return self.lane_offsets(step)
+        return self.shuffled_offsets(step)
+
+    def lane_offsets(self, step: int) -> np.ndarray:
+        steps_per_lane = (len(self.tokens) - 1 - self.length) // (self.rows * self.length)
+        lap, within = divmod(step, steps_per_lane)
+        lanes = np.arange(self.rows)
+        # A lap later each lane reads what its neighbour has read, so the text runs on.
+        lanes = (lanes + lap) % self.rows
+        return (lanes * steps_per_lane + within) * self.length
+
+    def shuffled_offsets(self, step: int) -> np.ndarray:
+        windows = (len(self.tokens) - 1) // self.length - 1
+        places = np.arange(step * self.rows, (step + 1) * self.rows)
+        starts = np.empty(self.rows, dtype=np.int64)
+        for epoch in np.unique(places // windows):
+            random = np.random.default_rng((self.seed, epoch))
+            shift = random.integers(0, self.length)
+            order = random.permutation(windows)
+            mine = places // windows == epoch
+            starts[mine] = order[places[mine] % windows] * self.length + shift
+        return starts
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
+        """Inputs and targets (rows / world, length) int64 of step `step` for process `rank`."""
+        share = self.rows // world
+        starts = self.offsets(step)[rank * share : (rank + 1) * share]
+        window = np.stack([self.tokens[s : s + self.length + 1] for s in starts]).astype(np.int64)
+        window = torch.from_numpy(window)
+        return window[:, :-1], window[:, 1:]
+
+
+def evenly_spaced(tokens: np.ndarray, count: int, length: int) -> Tensor:
+    """`count` windows (or as many as fit) spread over the stream, (count, length + 1) int64."""
+    count = max(1, min(count, (len(tokens) - 1) // length))
+    starts = np.linspace(0, len(tokens) - length - 1, count).astype(np.int64)
+    return torch.from_numpy(np.stack([tokens[s : s + length + 1] for s in starts]).astype(np.int64))
