@@ -1,0 +1,1 @@
+"""Preparing corpora and training models; what `polishgen` itself needs is not here."""

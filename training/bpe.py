@@ -1,0 +1,32 @@
+"""Trains the Polish byte-level BPE: merges from rustbpe, kept as tiktoken ranks.
+
+The same texts in the same order give the same vocabulary, on any number of cores.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import rustbpe
+
+from polishgen.errors import check_int
+from polishgen.tokenizer import PRETOKEN_PATTERN, Tokenizer, pieces
+
+SMALLEST, LARGEST = 257, 65_536
+
+
+def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """A tokenizer of `vocab_size` tokens: 256 bytes, merges, and the document boundary.
+
+    Texts too short for that many merges give a smaller vocabulary. `ParameterError` for a size
+    outside 257 to 65,536 (the ids fit two bytes).
+    """
+    check_int("vocab_size", vocab_size, SMALLEST, LARGEST)
+    trainer = rustbpe.Tokenizer()
+    trainer.train_from_iterator(paragraphs(texts), vocab_size - 1, pattern=PRETOKEN_PATTERN)
+    return Tokenizer.from_ranks({bytes(t): rank for t, rank in trainer.get_mergeable_ranks()})
+
+
+def paragraphs(texts: Iterable[str]) -> Iterator[str]:
+    """Lines with their line ends: small enough to share out over the cores."""
+    for text in texts:
+        for line in text.splitlines(keepends=True):
+            yield from pieces(line)
