@@ -11,6 +11,7 @@ import binascii
 import codecs
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
 
@@ -111,8 +112,8 @@ class Tokenizer:
         if self.name == CL100K:
             raise PolishgenError(f"{CL100K} is not saved: its name is all that is needed")
         path = Path(path)
-        ranked = (token for token in self._bytes[: self.boundary_id])
-        lines = (f"{base64.b64encode(token).decode()} {i}\n" for i, token in enumerate(ranked))
+        ranked = enumerate(self._bytes[: self.boundary_id])
+        lines = (f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in ranked)
         partial = path.with_name(path.name + ".partial")
         partial.write_text("".join(lines), encoding="ascii")
         partial.replace(path)
@@ -153,7 +154,7 @@ def pieces(text: str) -> Sequence[str]:
     for run in LONG_RUN.finditer(text):
         cuts += range(run.start() + LONGEST_RUN, run.end(), LONGEST_RUN)
     cuts.append(len(text))
-    return [text[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(cuts)]
 
 
 def read_ranks(path: Path) -> dict[bytes, int]:

@@ -12,8 +12,9 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import pairwise
 
 SMALL = "a-ząćęłńóśźż"
 LARGE = "A-ZĄĆĘŁŃÓŚŹŻ"
@@ -50,17 +51,13 @@ class RuleCount:
     edited: int = 0
 
 
-@dataclass
 class Cleaner:
-    """Applies `RULES` to one document after another and counts; remembers texts seen."""
+    """Applies `RULES` to one document after another, then drops texts that it has seen before."""
 
-    counts: list[RuleCount] = field(default_factory=list)
-    seen: set[bytes] = field(default_factory=set)
-
-    def __post_init__(self):
-        last = Rule("duplicate", keep=self.is_new)
-        self.rules = (*RULES, last)
+    def __init__(self):
+        self.rules = (*RULES, Rule("duplicate", keep=self.is_new))
         self.counts = [RuleCount(rule.name) for rule in self.rules]
+        self.seen: set[bytes] = set()
 
     def is_new(self, document: Document) -> bool:
         """False for a text whose words in order have been seen before."""
@@ -146,9 +143,11 @@ def says_low(meta: object) -> bool:
 
 
 FUNCTION_WORDS = frozenset(
-    "i w z na do się nie że to jest jak ale o po od za co tak już dla by przez ten ta tym tego"
-    " jego jej ich był była było przy pod nad czy gdy tylko jeszcze bardzo może sobie mnie mu ze"
-    " we ja ty on ona pan pani który która które lecz bo więc".split()
+    WORD.findall(
+        "i w z na do się nie że to jest jak ale o po od za co tak już dla by przez ten ta tym tego"
+        " jego jej ich był była było przy pod nad czy gdy tylko jeszcze bardzo może sobie mnie mu ze"
+        " we ja ty on ona pan pani który która które lecz bo więc"
+    )
 )
 LEAST_FUNCTION_WORDS = 0.12
 LEAST_DIACRITICS = 0.02
@@ -210,13 +209,13 @@ def repair_code_page(text: str) -> str:
 
 
 TAGS = (
-    "a abbr article aside b big blockquote body br center cite code div em font footer h1 h2 h3 h4"
-    " h5 h6 head header hr html i iframe img input li link main meta nav ol p pre q s section"
-    " small span strike strong sub sup table tbody td th thead title tr tt u ul"
-).split()
+    "a|abbr|article|aside|b|big|blockquote|body|br|center|cite|code|div|em|font|footer|h[1-6]|head"
+    "|header|hr|html|i|iframe|img|input|li|link|main|meta|nav|ol|p|pre|q|s|section|small|span"
+    "|strike|strong|sub|sup|table|tbody|td|th|thead|title|tr|tt|u|ul"
+)
 # A tag's name must be followed by its end or by attributes: "<i tak>" is a remark, not italics.
 ATTRIBUTE = r"""\s+[a-z][\w:-]*\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[^\s"'<>]+)"""
-TAG = re.compile(rf"</?(?:{'|'.join(TAGS)})(?:{ATTRIBUTE})*\s*/?>", re.IGNORECASE)
+TAG = re.compile(rf"</?(?:{TAGS})(?:{ATTRIBUTE})*\s*/?>", re.IGNORECASE)
 BLOCK_TAG = re.compile(
     r"</?(?:article|blockquote|br|div|h[1-6]|hr|li|ol|p|section|table|td|th|title|tr|ul)\b",
     re.IGNORECASE,
@@ -239,11 +238,11 @@ def replace_entities(text: str) -> str:
     """Turns HTML entities into characters: `&oacute;` and `&#243;` into ó; unknown ones stay."""
     if "&" not in text:
         return text
-    text = ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
-    return normalise_unicode(text).replace("\xad", "")
+    return normalise_unicode(ENTITY.sub(lambda entity: html.unescape(entity[0]), text))
 
 
-ISBN_LINE = re.compile(r"^[^\n]*\bISBN\b[^\n]*(?:\n|$)", re.MULTILINE)
+# Longer lines are prose that mentions a number, say in a note.
+ISBN_LINE = re.compile(r"^[^\n]{0,100}\bISBN\b[^\n]{0,100}(?:\n|$)", re.MULTILINE)
 
 
 def remove_isbn_lines(text: str) -> str:
@@ -263,15 +262,31 @@ FOOTER_START = re.compile(
 FOOTER_LENGTH = 6000
 
 
+SITE_LINE = re.compile(
+    r"^[ ]*Ta lektura, podobnie jak tysiące innych[^\n]{0,60}wolnelektury\.pl[^\n]{0,20}(?:\n|$)",
+    re.MULTILINE,
+)
+
+
 def remove_licence_footer(text: str) -> str:
-    """Cuts off the block with which the reading site Wolne Lektury ends its texts."""
+    """Cuts off the block with which the reading site Wolne Lektury ends its texts.
+
+    Its books say the same in one line on the title page: there only the line goes.
+    """
+    return SITE_LINE.sub("", cut_footer(text))
+
+
+def cut_footer(text: str) -> str:
+    """`text` up to the footer."""
     for start in FOOTER_START.finditer(text, max(0, len(text) - FOOTER_LENGTH)):
         if "wolnelektury.pl" in text[start.start() :] or "Wolne Lektury" in text[start.start() :]:
             return text[: start.start()]
     return text
 
 
-WEB_ADDRESS_LINE = re.compile(r"^[^\n]{0,40}(?:https?://|www\.)\S+[^\n]{0,20}(?:\n|$)", re.MULTILINE)
+WEB_ADDRESS_LINE = re.compile(
+    r"^[^\n]{0,40}(?:https?://|www\.)\S+[^\n]{0,20}(?:\n|$)", re.MULTILINE
+)
 
 
 def remove_address_lines(text: str) -> str:
@@ -318,8 +333,8 @@ INLINE_HYPHEN = re.compile(rf"([{LETTER}]*[{SMALL}])- ([{SMALL}]+)")
 def join_hyphenation(text: str) -> str:
     """Joins words divided at a line end ("po-\\nwiem"), and "za- częła" left over from one.
 
-    Within a line "- " may also be a dash or a suspended half ("ośmio- i dziewięcioletni"): there the
-    joined word must occur elsewhere in the document, or neither half.
+    Within a line "- " may also be a dash or a suspended half ("ośmio- i dziewięcioletni"): there
+    the joined word must occur elsewhere in the document, or not both halves.
     """
     text = LINE_END_HYPHEN.sub("", text)
     if not re.search(rf"[{SMALL}]- [{SMALL}]", text):
@@ -379,7 +394,7 @@ SENTENCE_END = re.compile(r"[.!?…:;][)”\"«»“']*$")
 
 
 def unwrap_lines(text: str) -> str:
-    """Rejoins paragraphs whose lines were broken at a fixed width; other documents stay as they are.
+    """Rejoins paragraphs whose lines were broken at a fixed width; leaves other documents alone.
 
     A line starts a paragraph if the one before ends its sentence and is short, or if it opens a
     dialogue ("— Idź") after an ended sentence. A line of capitals or numerals is a heading.
@@ -391,7 +406,7 @@ def unwrap_lines(text: str) -> str:
     width = sorted(map(len, lines))[len(lines) * 3 // 4]
     lexicon = lexicon_of(text)
     out = [lines[0]]
-    for previous, line in zip(lines, lines[1:], strict=False):
+    for previous, line in pairwise(lines):
         if starts_paragraph(previous, line, width):
             out.append(line)
         elif is_cut_word(previous, line, lexicon):
@@ -417,7 +432,7 @@ def starts_paragraph(previous: str, line: str, width: int) -> bool:
 
 def is_heading(line: str) -> bool:
     """A line without a small letter, not a piece of dialogue, short: "TOM I", "XII.", "* * *"."""
-    return len(line) <= 60 and not re.search(rf"[{SMALL}]", line) and line[0] not in "-–—„\"(.…!?"
+    return len(line) <= 60 and not re.search(rf"[{SMALL}]", line) and line[0] not in '-–—„"(.…!?'
 
 
 def is_cut_word(previous: str, line: str, lexicon: Counter) -> bool:
@@ -462,7 +477,8 @@ def join_spaced_words(text: str) -> str:
 # "w" read as "Av": inside a word always, before one where no Polish or Latin word begins so.
 MISREAD_W = re.compile(rf"(?<=[{SMALL}])A[vV](?![{LARGE}])|\bAv(?=y|ę|ie[{SMALL}]|sz|cz)")
 STRAY = r"[\^|\\{}~¦©®™•_<>]+"
-STRAY_SIGN = re.compile(rf"{STRAY}(?=\s|$)|(?<=\s){STRAY}|^{STRAY}", re.MULTILINE)
+# "<…>" around words is a writer's bracket.
+STRAY_SIGN = re.compile(rf"(<\w[^<>\n]*>)|{STRAY}(?=\s|$)|(?<=\s){STRAY}|^{STRAY}", re.MULTILINE)
 
 
 def repair_misread_letters(text: str) -> str:
@@ -472,7 +488,7 @@ def repair_misread_letters(text: str) -> str:
 
 def remove_stray_signs(text: str) -> str:
     """Removes signs that prose does not use (^ | \\ { } ~ _ …) at the edge of a word or alone."""
-    return STRAY_SIGN.sub("", text)
+    return STRAY_SIGN.sub(lambda sign: sign[1] or "", text)
 
 
 SEPARATOR = re.compile(r"(?:^[ ]*\*[* ]*\n?)+", re.MULTILINE)
@@ -551,8 +567,8 @@ RULES = (
     Rule("low quality", keep=is_not_low_quality),
     Rule("Unicode", edit=normalise_unicode),
     Rule("code page", edit=repair_code_page),
-    Rule("HTML tags", edit=remove_html_tags),
     Rule("HTML entities", edit=replace_entities),
+    Rule("HTML tags", edit=remove_html_tags),
     Rule("ISBN lines", edit=remove_isbn_lines),
     Rule("licence footer", edit=remove_licence_footer),
     Rule("web addresses", edit=remove_address_lines),

@@ -124,8 +124,9 @@ RECIPES: dict[tuple[str, str], TrainingConfig] = {
     ("gru", "compact"): replace(
         COMPACT,
         model="gru",
-        batch_size=32,
-        sequence_length=128,
+        batch_size=64,
+        sequence_length=64,
+        eval_sequences=512,
         carry_state=True,
         optimizer="adamw",
         learning_rate=2e-3,

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from polishgen.checkpoint import save_checkpoint
 from torch import nn
 
 from polishgen.evaluation import text_loss
@@ -34,6 +33,8 @@ def export_run(
     model: nn.Module, config: TrainingConfig, corpus: Corpus, log: list[dict], folder: Path
 ) -> None:
     """Writes the checkpoint folder; the weights are measured as they are stored, in bfloat16."""
+    from polishgen.checkpoint import save_checkpoint
+
     model = model.to(torch.bfloat16).float()
     tokenizer = corpus.summary.open_tokenizer(corpus.folder)
     held_out = torch.from_numpy(np.asarray(corpus.held_out).astype(np.int64))

@@ -33,7 +33,8 @@ class PrepareConfig:
 
     `tokenizer`: "polish" trains a BPE of `vocab_size` tokens on the training split, "cl100k_base"
     takes OpenAI's, anything else is the path of a `.tiktoken` file. `fraction` of the training
-    text is kept; `held_out` is the share of all text set aside for evaluation.
+    text is kept; `held_out` is the share of all text set aside for evaluation, and `seed` chooses
+    which documents those are.
     """
 
     source: str = DEFAULT_NAME
@@ -42,11 +43,13 @@ class PrepareConfig:
     vocab_size: int = 8192
     fraction: float = 1.0
     held_out: float = 0.04
+    seed: int = 4
     base_url: str = DEFAULT_BASE_URL
     overwrite: bool = False
 
     def __post_init__(self):
         check_int("vocab_size", self.vocab_size, SMALLEST, LARGEST)
+        check_int("seed", self.seed, 0, 2**31 - 1)
         check_float("fraction", self.fraction, 0.0001, 1.0)
         check_float("held_out", self.held_out, 0.0001, 0.5)
 
@@ -67,7 +70,10 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a prepared folder holds. `held_out` names the documents of the evaluation split."""
+    """What a prepared folder holds.
+
+    `held_out` names the documents of the evaluation split; `digest` is a hash of all texts.
+    """
 
     source: str
     tokenizer: str
@@ -77,6 +83,7 @@ class Summary:
     train: SplitSummary
     val: SplitSummary
     held_out: list[str]
+    seed: int
     digest: str
     rules: list[RuleCount] = field(default_factory=list)
 
@@ -94,7 +101,9 @@ def load_summary(folder: str | Path) -> Summary:
         data = json.loads(path.read_text(encoding="utf-8"))
         kept = {key.name: data[key.name] for key in fields(Summary)}
         for split in ("train", "val"):
-            kept[split] = SplitSummary(**{k.name: data[split][k.name] for k in fields(SplitSummary)})
+            kept[split] = SplitSummary(
+                **{k.name: data[split][k.name] for k in fields(SplitSummary)}
+            )
         kept["rules"] = [RuleCount(**rule) for rule in data["rules"]]
         return Summary(**kept)
     except FileNotFoundError as error:
@@ -108,28 +117,32 @@ def load_summary(folder: str | Path) -> Summary:
 # --- split -----------------------------------------------------------------------------------
 
 
-def text_hash(document: Document, salt: str = "") -> str:
-    """Hex digest of a document's text, the same on any machine."""
+def text_hash(document: Document, seed: int) -> str:
+    """Hex digest of a document's text and a seed, the same on any machine."""
     content = document.text.encode("utf-8", errors="replace")
-    return blake2b(content, digest_size=16, person=salt.encode()).hexdigest()
+    return blake2b(content, digest_size=16, salt=str(seed).encode()).hexdigest()
+
+
+def in_hash_order(documents: Iterable[Document], seed: int) -> list[Document]:
+    """The documents in an order that depends on their texts and the seed alone."""
+    return sorted(documents, key=lambda document: text_hash(document, seed))
 
 
 def split_documents(
-    documents: Iterable[Document], held_out: float
+    documents: Iterable[Document], held_out: float, seed: int
 ) -> tuple[list[Document], list[Document]]:
     """(training, held-out) documents, both in the order of their hashes.
 
     Held out are documents from the start of that order until they make up about `held_out` of the
     bytes, passing over those larger than a third of that. `PolishgenError` for fewer than two.
     """
-    ordered = sorted(documents, key=text_hash)
+    ordered = in_hash_order(documents, seed)
     if len(ordered) < 2:
         raise PolishgenError(f"{len(ordered)} documents are left, a split needs at least 2")
     target = held_out * sum(n_bytes(document.text) for document in ordered)
     taken = take(ordered, target, LARGEST_SHARE * target)
-    if not taken:
-        smallest = min(ordered, key=lambda document: n_bytes(document.text))
-        taken = [smallest]
+    # A small corpus may have no document so short.
+    taken = taken or [min(ordered, key=lambda document: n_bytes(document.text))]
     chosen = {id(document) for document in taken}
     return [document for document in ordered if id(document) not in chosen], taken
 
@@ -146,12 +159,9 @@ def take(ordered: Sequence[Document], target: float, largest: float) -> list[Doc
 
 
 def take_fraction(documents: Sequence[Document], fraction: float) -> list[Document]:
-    """About `fraction` of the bytes in whole documents, at least one; larger fractions add to it."""
-    if fraction >= 1:
-        return list(documents)
+    """The first documents that make up `fraction` of the bytes; at least one."""
     target = fraction * sum(n_bytes(document.text) for document in documents)
-    ordered = sorted(documents, key=lambda document: text_hash(document, "fraction"))
-    return sorted(take(ordered, target, float("inf")), key=text_hash)
+    return take(documents, target, float("inf"))
 
 
 # --- writing ---------------------------------------------------------------------------------
@@ -162,9 +172,7 @@ def token_dtype(vocab_size: int) -> str:
     return "<u2" if vocab_size <= 65_536 else "<u4"
 
 
-def write_tokens(
-    path: Path, documents: Sequence[Document], tokenizer: Tokenizer
-) -> SplitSummary:
+def write_tokens(path: Path, documents: Sequence[Document], tokenizer: Tokenizer) -> SplitSummary:
     """Writes a boundary and the tokens of every document in turn; sizes of what was written."""
     dtype = token_dtype(tokenizer.n_vocab)
     size = tokens = 0
@@ -189,7 +197,7 @@ def label(document: Document) -> str:
     """Author and title, as far as the source gives them."""
     author = str(document.meta.get("author") or "").split(" (")[0]
     title = str(document.meta.get("title") or "")
-    return ": ".join(part for part in (author, title) if part) or text_hash(document)
+    return ": ".join(part for part in (author, title) if part) or text_hash(document, 0)
 
 
 def make_tokenizer(config: PrepareConfig, train: Sequence[Document]) -> Tokenizer:
@@ -212,7 +220,7 @@ def prepare(config: PrepareConfig) -> Summary:
     if (out / SUMMARY_FILE).exists() and not config.overwrite:
         raise PolishgenError(f"{out} holds a prepared corpus: pass --overwrite to replace it")
     documents, rules = clean_all(read_documents(config.source, config.base_url))
-    train, val = split_documents(documents, config.held_out)
+    train, val = split_documents(documents, config.held_out, config.seed)
     train = take_fraction(train, config.fraction)
     tokenizer = make_tokenizer(config, train)
     out.mkdir(parents=True, exist_ok=True)
@@ -223,7 +231,7 @@ def prepare(config: PrepareConfig) -> Summary:
         (out / TOKENIZER_FILE).unlink(missing_ok=True)
     write_texts(out / "train.jsonl", train)
     write_texts(out / "val.txt.jsonl", val)
-    digest = blake2b("".join(map(text_hash, [*train, *val])).encode(), digest_size=16).hexdigest()
+    hashes = "".join(text_hash(document, config.seed) for document in [*train, *val])
     summary = Summary(
         source=Path(config.source).name,
         tokenizer=tokenizer.name,
@@ -233,7 +241,8 @@ def prepare(config: PrepareConfig) -> Summary:
         train=write_tokens(out / "train.bin", train, tokenizer),
         val=write_tokens(out / "val.bin", val, tokenizer),
         held_out=[label(document) for document in val],
-        digest=digest,
+        seed=config.seed,
+        digest=blake2b(hashes.encode(), digest_size=16).hexdigest(),
         rules=rules,
     )
     write_summary(out / SUMMARY_FILE, summary)

@@ -9,7 +9,8 @@ names it, never a smaller corpus.
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,9 @@ DEFAULT_NAME = "wolne_lektury_corpus"
 DEFAULT_BASE_URL = "https://d6t0.c15.e2-2.dev/speakleash-ds-pub/datasets_text/"
 TIMEOUT_SECONDS = 60
 CHUNK_BYTES = 1 << 20
-RETRIES = 3
+ATTEMPTS = 3
+CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+REMEDY = "delete it to download it anew"
 FILE_SUFFIXES = (".jsonl.zst", ".jsonl")
 
 
@@ -133,8 +136,9 @@ def read_file(path: Path, manifest: Manifest) -> Iterator[Document]:
 def read_lines(path: Path) -> Iterator[bytes]:
     """Lines of a file, decompressed if its name ends in .zst; blank ones are left out."""
     with path.open("rb") as file:
-        reader = Frames(file, path) if path.name.endswith(".zst") else file
-        for line in io.BufferedReader(reader, CHUNK_BYTES):
+        packed = path.name.endswith(".zst")
+        lines = io.BufferedReader(Frames(file, path), CHUNK_BYTES) if packed else file
+        for line in lines:
             if line.strip():
                 yield line
 
@@ -158,7 +162,9 @@ class Frames(io.RawIOBase):
         while not self._ready:
             data = self._rest or self._file.read(CHUNK_BYTES)
             if not data and self._frame:
-                raise SourceError(f"{self._path} is cut off: its last zstd frame is not whole")
+                raise SourceError(
+                    f"{self._path} is cut off: its last zstd frame is not whole; {REMEDY}"
+                )
             if not data:
                 return 0
             self._ready = self._decompress(data)
@@ -171,7 +177,7 @@ class Frames(io.RawIOBase):
         try:
             out = self._frame.decompress(data)
         except zstandard.ZstdError as error:
-            raise SourceError(f"{self._path} is corrupt: {error}") from error
+            raise SourceError(f"{self._path} is corrupt: {error}; {REMEDY}") from error
         self._rest = self._frame.unused_data if self._frame.eof else b""
         if self._frame.eof:
             self._frame = None
@@ -213,25 +219,67 @@ def check_status(response: requests.Response, url: str) -> None:
 def download(url: str, path: Path, size: int | None) -> None:
     """Brings `url` to `path`, which exists only once it is whole; goes on from a `.part` file.
 
-    `size` in bytes is what the file must have. `SourceError` if it has not, after retries; what
-    arrived stays in the `.part` file for the next call.
+    `size` in bytes is what the file must have. `SourceError` if it has not; what arrived of a
+    broken connection stays in the `.part` file, for the next attempt or the next call.
     """
-    if path.is_file() and size in (None, path.stat().st_size):
+    if path.is_file() and size in (None, size_of(path)):
         return
     part = path.with_name(path.name + ".part")
-    for attempt in range(RETRIES):
-        try:
-            expected = download_rest(url, part, size)
-            break
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            if attempt == RETRIES - 1:
-                raise SourceError(
-                    f"{url} was cut off after {size_of(part):,} bytes: {error}"
-                ) from error
+    expected = size if size and size_of(part) == size else fetch_part(url, part, size)
     if size_of(part) != (size or expected or size_of(part)):
         got = size_of(part)
+        part.unlink()
         raise SourceError(f"{url} brought {got:,} bytes instead of {size or expected:,}")
     part.replace(path)
+    validator_file(part).unlink(missing_ok=True)
+
+
+def fetch_part(url: str, part: Path, size: int | None) -> int | None:
+    """Fetches what `part` lacks, in `ATTEMPTS`; the whole size, where the server gives it."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return fetch_rest(url, part, size)
+        except requests.RequestException as error:
+            if attempt == ATTEMPTS:
+                got = size_of(part)
+                raise SourceError(f"{url} was cut off after {got:,} bytes: {error}") from error
+    return None
+
+
+def fetch_rest(url: str, part: Path, size: int | None) -> int | None:
+    """One request that adds to `part`; the whole size, where the server gives it."""
+    have = size_of(part)
+    headers = {"Accept-Encoding": "identity"}
+    validator = read_validator(part)
+    if have and validator and have < (size or have + 1):
+        headers |= {"Range": f"bytes={have}-", "If-Range": validator}
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
+        if response.status_code == 416:
+            # The file on the server is no longer than what is here: not the file of before.
+            validator_file(part).unlink()
+            raise requests.ConnectionError("the server's file has changed")
+        check_status(response, url)
+        span = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        goes_on = response.status_code == 206 and span and int(span[1]) == have
+        if response.status_code == 206 and not goes_on:
+            validator_file(part).unlink(missing_ok=True)
+            raise requests.ConnectionError("the server sent another part than was asked for")
+        if not goes_on:
+            have = 0
+            write_validator(part, response.headers)
+        length = count_of(int(response.headers.get("Content-Length", 0)))
+        total = length and have + length
+        with part.open("ab" if goes_on else "wb") as file, progress_bar(url, have, total) as bar:
+            for chunk in response.iter_content(CHUNK_BYTES):
+                file.write(chunk)
+                bar.update(len(chunk))
+        return total
+
+
+def progress_bar(url: str, have: int, total: int | None) -> tqdm:
+    """Bytes of a download, shown where standard error is a terminal."""
+    name = url.rsplit("/", 1)[-1]
+    return tqdm(total=total, initial=have, desc=name, unit="B", unit_scale=True, disable=None)
 
 
 def size_of(path: Path) -> int:
@@ -239,9 +287,22 @@ def size_of(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def download_rest(url: str, part: Path, size: int | None) -> int | None:
-    """Adds to `part` what it lacks; returns the whole size as the server gives it, if it does."""
-    raise NotImplementedError
+def validator_file(part: Path) -> Path:
+    """Where the version of a `.part` file is kept."""
+    return part.with_name(part.name + ".version")
 
 
-__all__: Iterable[str] = ()
+def read_validator(part: Path) -> str | None:
+    """The ETag or date of the file that `part` is the start of, None if unknown."""
+    file = validator_file(part)
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def write_validator(part: Path, headers: Mapping[str, str]) -> None:
+    """Keeps the ETag, or the date, by which a server recognises this version of the file."""
+    etag = headers.get("ETag", "")
+    # A weak ETag does not promise the same bytes.
+    validator = headers.get("Last-Modified") if etag.startswith("W/") or not etag else etag
+    validator_file(part).unlink(missing_ok=True)
+    if validator:
+        validator_file(part).write_text(validator, encoding="utf-8")

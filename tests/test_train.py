@@ -1,0 +1,198 @@
+"""Whole training runs on a tiny corpus: resumed, killed, spread over processes."""
+
+import csv
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import polishgen
+from training.train import main
+
+ROOT = Path(__file__).parent.parent
+NARROW = {
+    "transformer": {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 16},
+    "gru": {"embedding_size": 16, "hidden_size": 24, "dropout": 0.2},
+    "bdh": {"width": 16, "n_neurons": 64, "n_layers": 2, "dropout": 0.2},
+}
+MODELS = tuple(NARROW)
+
+
+def arguments(model: str, corpus: Path, run: Path, **changes: object) -> list[str]:
+    """A command line for a short run of a narrow model."""
+    options = {
+        "data": corpus,
+        "run": run,
+        "max_steps": 24,
+        "batch_size": 4,
+        "sequence_length": 24,
+        "eval_interval": 8,
+        "eval_sequences": 6,
+        "checkpoint_interval": 4,
+        "warmup_steps": 3,
+        "model_options": json.dumps(NARROW[model]),
+        **changes,
+    }
+    flags = [["--" + name.replace("_", "-"), str(value)] for name, value in options.items()]
+    return ["--model", model, *(part for flag in flags for part in flag)]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """The weights of a run's last state, in full precision."""
+    state = json.loads((sorted((run / "states").glob("step-*"))[-1] / "state.json").read_text())
+    tensors = load_file(sorted((run / "states").glob("step-*"))[-1] / "tensors.safetensors")
+    model = dict(state["items"])["model"]["items"]
+    return {name: tensors[leaf["tensor"]] for name, leaf in model}
+
+
+def assert_same_weights(a: Path, b: Path) -> None:
+    first, second = weights(a), weights(b)
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_run_learns_logs_and_exports_a_complete_folder(model, tiny_corpus, tmp_path, capsys):
+    assert main(arguments(model, tiny_corpus, tmp_path / "run", max_steps=60)) == 0
+    folder = tmp_path / "run" / "checkpoint"
+    names = {"config.json", "model.safetensors", "tokenizer.tiktoken", "metrics.json"}
+    assert names | {"training_log.csv", "README.md"} <= {path.name for path in folder.iterdir()}
+    rows = list(csv.DictReader((folder / "training_log.csv").open()))
+    assert [int(row["step"]) for row in rows] == [0, 8, 16, 24, 32, 40, 48, 56, 60]
+    assert float(rows[0]["val_loss"]) == pytest.approx(math.log(320), rel=0.1)
+    assert float(rows[-1]["val_loss"]) < 0.8 * float(rows[0]["val_loss"])
+    printed = capsys.readouterr().out
+    assert "Train Loss" in printed and f"{float(rows[-1]['val_loss']):.4f}" in printed
+    lm = polishgen.load(str(folder))
+    score = lm.score("Stary młynarz szedł przez wieś aż do świtu.")
+    assert score.perplexity < 200
+    assert lm.metrics["bits_per_byte"] == pytest.approx(
+        float(rows[-1]["val_bits_per_byte"]), rel=0.25
+    )
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_resumed_run_ends_in_the_same_weights(model, tiny_corpus, tmp_path, monkeypatch):
+    assert main(arguments(model, tiny_corpus, tmp_path / "whole")) == 0
+    stopped_after = stop_after(monkeypatch, step=10)
+    cut = arguments(model, tiny_corpus, tmp_path / "cut")
+    assert main(cut) == 130
+    stopped_after.undo()
+    assert main([*cut, "--resume"]) == 0
+    assert_same_weights(tmp_path / "whole", tmp_path / "cut")
+    logs = [
+        [row["val_loss"] for row in csv.DictReader((tmp_path / run / "training_log.csv").open())]
+        for run in ("whole", "cut")
+    ]
+    assert logs[0] == logs[1]
+
+
+def stop_after(monkeypatch, step: int):
+    """Makes the run send itself Ctrl-C once it has done `step` steps."""
+    from training.train import Run
+
+    original = Run.train_step
+
+    def train_step(self):
+        loss = original(self)
+        if self.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return loss
+
+    monkeypatch.setattr(Run, "train_step", train_step)
+    return monkeypatch
+
+
+def killed_at_a_state(command: list[str], run: Path) -> None:
+    """Starts a run and kills it, SIGKILL, as soon as it has left some state but not the last."""
+    process = subprocess.Popen(command, env=environment(), cwd=ROOT)
+    try:
+        deadline = time.monotonic() + 60
+        while not list((run / "states").glob("step-*")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.005)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["gru", *(pytest.param(m, marks=pytest.mark.slow) for m in ("transformer", "bdh"))],
+)
+def test_killed_and_resumed_is_exact(model, tiny_corpus, tmp_path):
+    command = [sys.executable, "-m", "training.train"]
+    cut = arguments(model, tiny_corpus, tmp_path / "cut", max_steps=200)
+    killed_at_a_state([*command, *cut], tmp_path / "cut")
+    last = sorted((tmp_path / "cut" / "states").glob("step-*"))[-1]
+    assert last.name < "step-0000200"
+    subprocess.run([*command, *cut, "--resume"], env=environment(), cwd=ROOT, check=True)
+    whole = arguments(model, tiny_corpus, tmp_path / "whole", max_steps=200)
+    subprocess.run([*command, *whole], env=environment(), cwd=ROOT, check=True)
+    assert_same_weights(tmp_path / "whole", tmp_path / "cut")
+
+
+def launch_two(options: list[str]) -> None:
+    """`accelerate launch --cpu --num_processes 2 -m training.train …`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    command += ["--main_process_port", str(port), "--mixed_precision", "no", "--num_machines", "1"]
+    command += ["--dynamo_backend", "no", "-m", "training.train", *options]
+    subprocess.run(command, env=environment(), cwd=ROOT, check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["gru", *(pytest.param(m, marks=pytest.mark.slow) for m in ("transformer", "bdh"))],
+)
+def test_two_processes_train_as_one_with_the_doubled_batch(model, tiny_corpus, tmp_path):
+    narrow = json.dumps(NARROW[model] | {"dropout": 0.0})
+    common = {"max_steps": 8, "model_options": narrow, "checkpoint_interval": 4}
+    launch_two(arguments(model, tiny_corpus, tmp_path / "two", batch_size=2, **common))
+    assert main(arguments(model, tiny_corpus, tmp_path / "one", batch_size=4, **common)) == 0
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name in one:
+        assert torch.allclose(one[name], two[name], atol=2e-4, rtol=1e-3), name
+
+
+def test_gradient_accumulation_equals_the_larger_batch(tiny_corpus, tmp_path):
+    narrow = json.dumps(NARROW["transformer"])
+    common = {"max_steps": 5, "optimizer": "adamw", "model_options": narrow}
+    run = arguments("transformer", tiny_corpus, tmp_path / "a", batch_size=8, **common)
+    assert main(run) == 0
+    run = arguments("transformer", tiny_corpus, tmp_path / "b", batch_size=4, **common)
+    assert main([*run, "--gradient-accumulation-steps", "2"]) == 0
+    a, b = weights(tmp_path / "a"), weights(tmp_path / "b")
+    for name in a:
+        assert torch.allclose(a[name], b[name], atol=2e-4, rtol=1e-3), name
+
+
+def test_errors_are_one_line_and_nothing_is_overwritten(tiny_corpus, tmp_path, capsys):
+    run = arguments("gru", tiny_corpus, tmp_path / "run", max_steps=2)
+    assert main([*run, "--resume"]) == 2
+    assert "nothing to resume" in capsys.readouterr().err
+    assert main(run) == 0
+    before = weights(tmp_path / "run")
+    assert main(run) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert all(torch.equal(before[name], w) for name, w in weights(tmp_path / "run").items())
+    assert main(arguments("gru", tmp_path / "none", tmp_path / "other")) == 2
+    assert "training.prepare" in capsys.readouterr().err
+    assert main(arguments("gru", tiny_corpus, tmp_path / "x", learning_rate=7)) == 2
+    assert "learning_rate" in capsys.readouterr().err

@@ -1,0 +1,212 @@
+"""Batches, optimizer, schedule, saved states: each against something independent."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polishgen.errors import CheckpointError, ParameterError
+from polishgen.models import build_model, preset_config
+from training.config import RECIPES, TrainingConfig
+from training.data import Batches, evenly_spaced
+from training.muon import Muon, orthogonalise
+from training.optim import learning_rate_factor, make_optimizers
+from training.state import keep_latest, load_state, save_state, saved_states
+
+
+def stream(length: int) -> np.ndarray:
+    """Tokens that tell their own place."""
+    return np.arange(length, dtype=np.uint16)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    rows=st.integers(1, 6),
+    length=st.integers(1, 9),
+    seed=st.integers(0, 99),
+    extra=st.integers(0, 200),
+)
+def test_an_epoch_reads_every_window_once(rows, length, seed, extra):
+    tokens = stream((rows + 2) * length + 1 + extra)
+    batches = Batches(tokens, rows, length, seed)
+    windows = (len(tokens) - 1) // length - 1
+    starts = [s for step in range(-(-windows // rows)) for s in batches.offsets(step)][:windows]
+    assert len(set(starts)) == windows
+    assert {b - a for a, b in zip(sorted(starts), sorted(starts)[1:], strict=False)} <= {length}
+    assert 0 <= min(starts) and max(starts) + length < len(tokens)
+
+
+def test_targets_are_the_inputs_one_further():
+    inputs, targets = Batches(stream(500), 4, 16, seed=3).batch(7)
+    assert inputs.shape == targets.shape == (4, 16)
+    assert torch.equal(inputs + 1, targets)
+
+
+@pytest.mark.parametrize("sampling", ["epochs", "random"])
+def test_batches_depend_on_seed_and_step_alone(sampling):
+    def make(seed):
+        return Batches(stream(2000), 4, 16, seed, sampling)
+
+    later = make(1).batch(11)[0]
+    walked = make(1)
+    for step in range(11):
+        walked.batch(step)
+    assert torch.equal(walked.batch(11)[0], later)
+    assert not torch.equal(make(2).batch(11)[0], later)
+    assert not torch.equal(make(1).batch(12)[0], later)
+
+
+def test_processes_share_out_the_rows_of_one_batch():
+    batches = Batches(stream(2000), 6, 16, seed=1)
+    parts = [batches.batch(5, rank, 3)[0] for rank in range(3)]
+    assert torch.equal(torch.cat(parts), batches.batch(5)[0])
+
+
+def test_contiguous_rows_read_on_where_they_stopped_even_into_the_next_lap():
+    batches = Batches(stream(1 + 3 * 5 * 10 + 10), 3, 10, seed=1, contiguous=True)
+    for step in range(12):
+        now, after = batches.batch(step), batches.batch(step + 1)
+        continues = after[0][:, 0] == now[1][:, -1]
+        wrapped = after[0][:, 0] == 0
+        assert (continues | wrapped).all()
+        assert wrapped.sum() <= 1
+
+
+def test_a_corpus_shorter_than_a_batch_is_refused():
+    with pytest.raises(ParameterError, match="100 tokens"):
+        Batches(stream(100), 8, 16, seed=1)
+
+
+def test_evaluation_windows_cover_the_stream_evenly():
+    windows = evenly_spaced(stream(1001), 5, 100)
+    assert windows[:, 0].tolist() == [0, 225, 450, 675, 900]
+    assert windows.shape == (5, 101)
+    assert evenly_spaced(stream(250), 50, 100).shape == (2, 101)
+
+
+@pytest.mark.parametrize("shape", [(64, 256), (256, 64), (3, 32, 80), (48, 48)])
+def test_orthogonalise_is_the_plain_newton_schulz_iteration(shape):
+    matrix = torch.randn(shape, dtype=torch.float64)
+    x = matrix / matrix.norm(dim=(-2, -1), keepdim=True)
+    for _ in range(5):
+        square = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    assert (orthogonalise(matrix) - x).abs().max() < 1e-4
+
+
+def test_orthogonalise_keeps_directions_and_evens_out_their_sizes():
+    u, _ = torch.linalg.qr(torch.randn(32, 32, dtype=torch.float64))
+    v, _ = torch.linalg.qr(torch.randn(64, 32, dtype=torch.float64))
+    sizes = torch.logspace(-2, 0, 32, dtype=torch.float64)
+    result = orthogonalise(u @ torch.diag(sizes) @ v.mT)
+    along = u.mT @ result @ v
+    assert (along - torch.diag(along.diagonal())).abs().max() < 1e-3
+    assert (along.diagonal()[-20:] > 0.6).all() and (along.diagonal() < 1.25).all()
+
+
+def test_muon_step_written_out():
+    torch.manual_seed(0)
+    parameter = torch.nn.Parameter(torch.randn(8, 4))
+    start, gradients = parameter.detach().clone(), [torch.randn(8, 4), torch.randn(8, 4)]
+    optimizer = Muon([parameter], lr=0.1, momentum=0.9, weight_decay=0.5)
+    expected, buffer = start.clone(), torch.zeros(8, 4)
+    for gradient in gradients:
+        parameter.grad = gradient.clone()
+        optimizer.step()
+        buffer = 0.9 * buffer + 0.1 * gradient
+        update = orthogonalise(0.1 * gradient + 0.9 * buffer)
+        expected = expected * (1 - 0.1 * 0.5) - 0.1 * math.sqrt(2) * update
+    assert torch.allclose(parameter, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", ["transformer", "gru", "bdh"])
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_every_parameter_has_exactly_one_optimizer(model, optimizer):
+    network = build_model(preset_config(model, "compact", vocab_size=300))
+    config = replace(RECIPES[model, "compact"], optimizer=optimizer)
+    held = [
+        id(p)
+        for opt in make_optimizers(network, config)
+        for group in opt.param_groups
+        for p in group["params"]
+    ]
+    assert sorted(held) == sorted(id(p) for p in network.parameters())
+
+
+def test_muon_gets_bdhs_three_matrices_and_no_table():
+    network = build_model(preset_config("bdh", "compact", vocab_size=300))
+    muon = make_optimizers(network, RECIPES["bdh", "compact"])[0]
+    assert isinstance(muon, Muon)
+    held = {id(p) for group in muon.param_groups for p in group["params"]}
+    assert held == {id(network.encoder), id(network.encoder_v), id(network.decoder)}
+
+
+def test_learning_rate_warms_up_stays_and_falls_to_zero():
+    config = TrainingConfig("gru", max_steps=100, warmup_steps=10, decay_share=0.5)
+    factors = [learning_rate_factor(step, config) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1) and factors[4] == pytest.approx(0.5)
+    assert set(factors[10:50]) == {1.0}
+    assert factors[75] == pytest.approx(0.5) and factors[99] == pytest.approx(0.02)
+    assert learning_rate_factor(99, replace(config, decay_share=0.0)) == 1.0
+
+
+def test_state_comes_back_bit_for_bit(tmp_path):
+    tree = {
+        "model": {"a.weight": torch.randn(3, 2), "half": torch.randn(4).bfloat16()},
+        "optimizers": [{"state": {0: {"step": torch.tensor(3.0)}}, "betas": (0.9, 0.95)}],
+        "none": None,
+        "log": [{"loss": 0.1 + 0.2}],
+    }
+    back = load_state(save_state(tmp_path, 12, tree))
+    assert torch.equal(back["model"]["a.weight"], tree["model"]["a.weight"])
+    assert back["model"]["half"].dtype == torch.bfloat16
+    assert back["optimizers"][0]["state"][0]["step"] == 3.0
+    assert back["optimizers"][0]["betas"] == [0.9, 0.95]
+    assert back["none"] is None and back["log"] == [{"loss": 0.1 + 0.2}]
+
+
+def test_only_complete_states_are_seen_and_the_newest_kept(tmp_path):
+    for step in (5, 10, 15, 20):
+        save_state(tmp_path, step, {"step": torch.tensor(step)})
+    (tmp_path / ".partial-0000025").mkdir()
+    keep_latest(tmp_path, 2, spared={5})
+    names = [path.name for path in saved_states(tmp_path)]
+    assert names == ["step-0000005", "step-0000015", "step-0000020"]
+
+
+def test_damaged_state_is_named(tmp_path):
+    path = save_state(tmp_path, 1, {"x": torch.zeros(1000)})
+    file = path / "tensors.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="step-0000001"):
+        load_state(path)
+
+
+def test_training_configuration_round_trips_and_refuses_the_unknown(tmp_path):
+    path = tmp_path / "training.json"
+    RECIPES["gru", "compact"].save(path)
+    assert TrainingConfig.load(path) == RECIPES["gru", "compact"]
+    path.write_text('{"model": "gru", "speed": 3}')
+    with pytest.raises(ParameterError, match="speed"):
+        TrainingConfig.load(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_steps", 0),
+        ("learning_rate", float("nan")),
+        ("decay_share", 1.5),
+        ("optimizer", "sgd"),
+        ("sequence_length", 1),
+        ("batch_size", 2.5),
+    ],
+)
+def test_out_of_range_settings_are_refused_by_name(field, value):
+    with pytest.raises(ParameterError) as caught:
+        TrainingConfig("gru", **{field: value})
+    assert caught.value.parameter == field
