@@ -145,8 +145,8 @@ def says_low(meta: object) -> bool:
 FUNCTION_WORDS = frozenset(
     WORD.findall(
         "i w z na do się nie że to jest jak ale o po od za co tak już dla by przez ten ta tym tego"
-        " jego jej ich był była było przy pod nad czy gdy tylko jeszcze bardzo może sobie mnie mu ze"
-        " we ja ty on ona pan pani który która które lecz bo więc"
+        " jego jej ich był była było przy pod nad czy gdy tylko jeszcze bardzo może sobie mnie mu"
+        " ze we ja ty on ona pan pani który która które lecz bo więc"
     )
 )
 LEAST_FUNCTION_WORDS = 0.12
@@ -308,17 +308,21 @@ RUNNING_HEAD = re.compile(rf"^[ ]+[^{SMALL}\n]{{4,60}}[ ]{{1,9}}\d{{1,3}}[ ]*\n"
 def remove_page_numbers(text: str) -> str:
     """Removes lines that are a page number ("12", "— 12 —", "[12]") or a running head with one.
 
-    Numbers of a list that counts up from 1 are chapters and stay, as do Roman numerals.
+    Roman numerals are chapters and stay; so do the numbers of chapters, which count up from 1 and
+    never stand within a sentence.
     """
-    lines = [line.strip() for line in PAGE_NUMBER.findall(text)]
-    if not counts_from_one(lines):
+    if not are_chapters(text, list(PAGE_NUMBER.finditer(text))):
         text = PAGE_NUMBER.sub("", text)
     return RUNNING_HEAD.sub("", text)
 
 
-def counts_from_one(lines: list[str]) -> bool:
-    """True if the lines are the bare numbers 1, 2, 3, … in order, as chapter headings are."""
-    return bool(lines) and lines == [str(number) for number in range(1, len(lines) + 1)]
+def are_chapters(text: str, numbers: list[re.Match]) -> bool:
+    """True if the lines are the bare numbers 1, 2, 3, … in order and no sentence runs over one."""
+    counting = [match[0].strip() for match in numbers] == [
+        str(number) for number in range(1, len(numbers) + 1)
+    ]
+    before = (text[: match.start()].rstrip()[-1:] for match in numbers)
+    return counting and not any(sign.islower() or sign in (",", "-") for sign in before)
 
 
 def lexicon_of(text: str) -> Counter:
@@ -367,8 +371,9 @@ def remove_notes(text: str) -> str:
 
 MARK = re.compile(r"[ ]?\[\d{1,3}\]|[ ]?\*{1,2}\)")
 # A footnote's number straight after a word, and perhaps in the middle of one: "zapie4 rał".
+# "km2" and "CO2" are none.
 NUMBER_AFTER_WORD = re.compile(
-    rf"([{LETTER}]*[{SMALL}]|\b[IVXLCDM]{{2,}}|[{LARGE}]{{2,}})\d{{1,3}}(?![\w°])(?: ([{SMALL}]+))?"
+    rf"(?!\b[kcdm]?m[23]\b)([{LETTER}]*[{SMALL}]|\b[IVXLCDM]{{2,}}|[{LARGE}]{{4,}})\d{{1,3}}(?![\w°])(?: ([{SMALL}]+))?"
 )
 
 
@@ -390,6 +395,8 @@ def remove_note_marks(text: str) -> str:
 
 # Share of lines that start with a small letter: over a quarter only where lines are not paragraphs.
 WRAPPED_SHARE = 0.25
+# Verse may look the same, but its lines are shorter than those of a printed page.
+LEAST_WIDTH = 50
 SENTENCE_END = re.compile(r"[.!?…:;][)”\"«»“']*$")
 
 
@@ -401,9 +408,9 @@ def unwrap_lines(text: str) -> str:
     """
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     small = sum(line[0].islower() for line in lines)
-    if not lines or small < WRAPPED_SHARE * len(lines):
+    width = sorted(map(len, lines))[len(lines) * 3 // 4] if lines else 0
+    if small < WRAPPED_SHARE * len(lines) or width < LEAST_WIDTH:
         return text
-    width = sorted(map(len, lines))[len(lines) * 3 // 4]
     lexicon = lexicon_of(text)
     out = [lines[0]]
     for previous, line in pairwise(lines):

@@ -14,6 +14,8 @@ class TrainingConfig:
     `batch_size` is sequences a process and forward pass. `decay_share` is the share of the steps,
     at the end, over which the learning rate falls linearly to zero (0: it stays constant).
     `carry_state`: rows of the batch read on where they stopped, with the state they had.
+    `compile`: fuse the model's operations with torch.compile, which needs a C++ compiler.
+    `initial_weights`: a checkpoint folder to start from instead of random weights.
     """
 
     model: str
@@ -37,6 +39,8 @@ class TrainingConfig:
     eval_sequences: int = 64
     checkpoint_interval: int = 200
     mixed_precision: str = "no"
+    compile: bool = False
+    initial_weights: str = ""
     seed: int = 1
     model_options: dict = field(default_factory=dict)
 

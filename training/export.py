@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from polishgen.evaluation import text_loss
-from polishgen.models import parameter_count
+from polishgen.models import build_model, parameter_count
 from training.config import TrainingConfig
 from training.data import Corpus
 
@@ -35,12 +35,14 @@ def export_run(
     """Writes the checkpoint folder; the weights are measured as they are stored, in bfloat16."""
     from polishgen.checkpoint import save_checkpoint
 
-    model = model.to(torch.bfloat16).float()
+    stored = build_model(model.config)
+    stored.load_state_dict({name: w.to(torch.bfloat16) for name, w in model.state_dict().items()})
+    stored.to(next(model.parameters()).device)
     tokenizer = corpus.summary.open_tokenizer(corpus.folder)
     held_out = torch.from_numpy(np.asarray(corpus.held_out).astype(np.int64))
-    result = text_loss(model, tokenizer, held_out)
+    result = text_loss(stored, tokenizer, held_out)
     metrics = {
-        "parameters": parameter_count(model),
+        "parameters": parameter_count(stored),
         "train_loss": log[-1]["train_loss"],
         "val_loss": log[-1]["val_loss"],
         "held_out_loss": result.loss,
@@ -52,7 +54,7 @@ def export_run(
         "training_seconds": log[-1]["elapsed_seconds"],
         "training": asdict(config),
     }
-    save_checkpoint(folder, model, tokenizer, metrics=metrics)
+    save_checkpoint(folder, stored, tokenizer, metrics=metrics)
     write_extras(folder, config, corpus, metrics, log)
 
 

@@ -101,6 +101,12 @@ class Run:
             **config.model_options,
         )
         self.model = build_model(model_config)
+        if config.initial_weights:
+            from polishgen.checkpoint import load_weights
+
+            load_weights(self.model, Path(config.initial_weights))
+        if config.compile:
+            self.model.compile(dynamic=False)
         self.optimizers = make_optimizers(self.model, config)
         self.model, *self.optimizers = self.accelerator.prepare(self.model, *self.optimizers)
         self.step = 0
