@@ -8,11 +8,11 @@ import math
 from dataclasses import dataclass
 
 import torch
-from polishgen.tokenizer import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polishgen.errors import ParameterError
+from polishgen.tokenizer import Tokenizer
 
 CHUNK_TOKENS = 256
 
@@ -56,8 +56,8 @@ def text_loss(model: nn.Module, tokenizer: Tokenizer, stream: Tensor, lanes: int
     """Loss over a token stream (N,) int64 in which documents start with the boundary token.
 
     The stream is read in `lanes` side by side, each with its state carried from end to end and
-    starting one context early, so that every token has at least a context of text before it (but for
-    the first of the stream). Boundary tokens are read, not scored: they stand for no text.
+    starting one context early, so that every token has at least a context of text before it (but
+    for the first of the stream). Boundary tokens are read, not scored: they stand for no text.
     """
     if len(stream) < 2:
         raise ParameterError("stream", len(stream), "at least 2 tokens long")

@@ -23,7 +23,7 @@ class SamplingConfig:
     temperature: 0 to 5, 0 always takes the likeliest token. top_k: 0 to 100000, keep that many
     tokens, 0 for all. top_p: above 0 to 1, keep the fewest tokens that are together at least this
     likely. min_p: 0 to 1, keep tokens at least this likely relative to the likeliest.
-    repetition_penalty: 0.5 to 3, above 1 makes tokens of the prompt and the text so far less likely.
+    repetition_penalty: 0.5 to 3, above 1 makes tokens of the prompt and the text less likely.
     """
 
     temperature: float = 0.8
@@ -108,13 +108,11 @@ def keep_min_p(probabilities: Tensor, min_p: float) -> Tensor:
     return torch.where(probabilities >= min_p * probabilities.max(), probabilities, 0.0)
 
 
-def next_token_distribution(
-    logits: Tensor, seen_tokens: Tensor, config: SamplingConfig
-) -> Tensor:
+def next_token_distribution(logits: Tensor, seen_tokens: Tensor, config: SamplingConfig) -> Tensor:
     """Probabilities (V,) float64 from which the next token is drawn.
 
     logits: (V,), -inf allowed where a token must not come. seen_tokens: (n,) int64, the tokens that
-    the repetition penalty counts. Raises `PolishgenError` if no token is possible or a logit is NaN.
+    the repetition penalty counts. `PolishgenError` if no token is possible or a logit is NaN.
     """
     logits = apply_repetition_penalty(logits.double(), seen_tokens, config.repetition_penalty)
     top = logits.max()

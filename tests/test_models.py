@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -87,7 +88,7 @@ def test_whole_in_chunks_or_token_by_token_is_the_same(architecture, preset, dat
     length = data.draw(st.integers(1, 75))
     inner = data.draw(st.lists(st.integers(1, length), max_size=6, unique=True).map(sorted))
     borders = sorted({0, *inner, length})
-    cuts = [b - a for a, b in zip(borders, borders[1:], strict=False)]
+    cuts = [b - a for a, b in pairwise(borders)]
     tokens = torch.randint(0, VOCABULARY, (2, length))
     with torch.no_grad():
         whole, _ = model(tokens)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from polishgen.checkpoint import save_checkpoint
 from polishgen.evaluation import text_loss
 from polishgen.models import build_model, parameter_count
 from training.config import TrainingConfig
@@ -33,8 +34,6 @@ def export_run(
     model: nn.Module, config: TrainingConfig, corpus: Corpus, log: list[dict], folder: Path
 ) -> None:
     """Writes the checkpoint folder; the weights are measured as they are stored, in bfloat16."""
-    from polishgen.checkpoint import save_checkpoint
-
     stored = build_model(model.config)
     stored.load_state_dict({name: w.to(torch.bfloat16) for name, w in model.state_dict().items()})
     stored.to(next(model.parameters()).device)

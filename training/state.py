@@ -19,7 +19,7 @@ from polishgen.errors import CheckpointError
 
 
 def pack(tree: Any) -> tuple[dict[str, torch.Tensor], Any]:
-    """Takes the tensors out of nested dicts and lists, leaving `{"tensor": name}` in their place."""
+    """Takes the tensors out of nested dicts and lists, leaving `{"tensor": name}` there."""
     tensors: dict[str, torch.Tensor] = {}
 
     def walk(node: Any) -> Any:

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 from tqdm import tqdm
 
+from polishgen.checkpoint import load_weights
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.models import build_model, preset_config
 from training.config import RECIPES, TrainingConfig
@@ -102,8 +103,6 @@ class Run:
         )
         self.model = build_model(model_config)
         if config.initial_weights:
-            from polishgen.checkpoint import load_weights
-
             load_weights(self.model, Path(config.initial_weights))
         if config.compile:
             self.model.compile(dynamic=False)

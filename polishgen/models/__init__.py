@@ -87,7 +87,7 @@ def preset_config(architecture: str, preset: str, **changes: object) -> ModelCon
 def config_from_dict(architecture: str, values: dict[str, object]) -> ModelConfig:
     """A configuration from plain values, as read from JSON.
 
-    Raises `ParameterError` for an unknown architecture and for unknown, missing or ill-typed fields.
+    Raises `ParameterError` for an unknown architecture and unknown, missing or ill-typed fields.
     """
     check_choice("architecture", architecture, ARCHITECTURES)
     config_type = MODELS[architecture][0]

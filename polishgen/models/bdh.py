@@ -147,7 +147,7 @@ class BDH(nn.Module):
 
 
 def fading_weights(config: BDHConfig, length: int, like: Tensor) -> Tensor:
-    """Attention's mask (n_heads or 1, 1, T, T): 0 from the diagonal on, damping by age before it."""
+    """Attention's mask (n_heads or 1, 1, T, T): 0 from the diagonal on, else damping by age."""
     ages = torch.arange(length, dtype=torch.float64, device=like.device)
     ages = ages[:, None] - ages[None, :]
     past = (ages > 0)[None]

@@ -55,7 +55,7 @@ class GRU(nn.Module):
             self.head = nn.Linear(config.hidden_size, config.vocab_size)
 
     def forward(self, tokens: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logits (B, T, vocab_size) for `tokens` (B, T), and the hidden state (n_layers, B, hidden)."""
+        """Logits (B, T, vocab_size) of `tokens` (B, T) and state (n_layers, B, hidden_size)."""
         hidden, state = self.gru(self.dropout(self.embedding(tokens)), state)
         hidden = self.dropout(hidden)
         if self.config.tied_embedding:

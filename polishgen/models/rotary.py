@@ -1,6 +1,6 @@
 """Rotary position embedding (RoFormer, arXiv 2104.09864, eq. 34), shared by Transformer and BDH.
 
-Neighbouring features (2i, 2i + 1) are the two axes of a plane that turns by `position / base^(2i/d)`
+Neighbouring features (2i, 2i + 1) are the axes of a plane that turns by `position / base^(2i/d)`
 radians. A pair is handled as one complex number, so turning it is one multiplication. Angles are
 computed in float64: position times frequency stays exact enough for texts of millions of tokens.
 """
@@ -22,7 +22,7 @@ def rotary_factors(start: int, length: int, features: int, base: float, like: Te
 
 
 def rotate(x: Tensor, factors: Tensor) -> Tensor:
-    """Turns the feature pairs of `x` (..., length, features) by `factors` (length, features / 2)."""
+    """Turns the feature pairs of `x` (..., length, features); `factors` (length, features / 2)."""
     wide = x if x.dtype == torch.float64 else x.float()
     pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)).contiguous())
     return torch.view_as_real(pairs * factors).flatten(-2).to(x.dtype)

@@ -86,7 +86,7 @@ class Attention(nn.Module):
     def forward(
         self, x: Tensor, past: KeyValues | None, rotation: Tensor | None
     ) -> tuple[Tensor, KeyValues]:
-        """Attends from `x` (B, T, width) to itself and `past`; returns the output and the new past."""
+        """Lets `x` (B, T, width) attend to itself and `past`; output and new past."""
         window = self.config.context_length
         heads = self.query_key_value(x).unflatten(-1, (3, self.config.n_heads, -1))
         queries, keys, values = heads.permute(2, 0, 3, 1, 4)

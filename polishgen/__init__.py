@@ -1,0 +1,20 @@
+"""Small Polish language models: GRU, Transformer and Dragon Hatchling behind one generate API."""
+
+from polishgen.checkpoint import bundled_names
+from polishgen.errors import CheckpointError, ParameterError, PolishgenError
+from polishgen.generate import Piece
+from polishgen.language_model import LanguageModel, Score, load
+from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
+
+__all__ = [
+    "SAMPLING_PRESETS",
+    "CheckpointError",
+    "LanguageModel",
+    "ParameterError",
+    "Piece",
+    "PolishgenError",
+    "SamplingConfig",
+    "Score",
+    "bundled_names",
+    "load",
+]

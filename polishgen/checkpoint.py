@@ -1,0 +1,225 @@
+"""Model folders: what is in one, writing it, reading it, and finding it by name.
+
+A folder is complete in itself: `config.json` (architecture, sizes, which tokenizer),
+`model.safetensors`, the tokenizer's `.tiktoken` file (cl100k_base is known by name alone) and
+`metrics.json`. Weights are stored as bfloat16 and computed with as float32. Notable: nothing is
+ever unpickled, and a model is built without memory for weights first, so that a configuration that
+does not fit them costs nothing before it is refused.
+"""
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from polishgen.errors import CheckpointError, ParameterError
+from polishgen.models import build_model, config_from_dict
+from polishgen.tokenizer import CL100K, Tokenizer
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+TOKENIZER_FILE = "tokenizer.tiktoken"
+METRICS_FILE = "metrics.json"
+HUB_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, METRICS_FILE)
+
+BUNDLED = Path(__file__).parent.parent / "checkpoints"
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded folder: the model (float32, in evaluation mode), its tokenizer, its metrics."""
+
+    model: nn.Module
+    tokenizer: Tokenizer
+    metrics: dict
+
+
+def bundled_names() -> tuple[str, ...]:
+    """Names of the models that come with the code, in the order they are shown."""
+    order = {"gru": 0, "transformer": 1, "bdh": 2}
+    found = [path.parent.name for path in BUNDLED.glob(f"*/{CONFIG_FILE}")]
+    return tuple(sorted(found, key=lambda name: (order.get(name, len(order)), name)))
+
+
+def find_folder(name: str | Path, revision: str | None = None) -> Path:
+    """The folder of a bundled name, a path, or a repository "user/name" on the Hub.
+
+    `revision` is a branch, tag or commit and goes with repositories alone. Raises
+    `CheckpointError` where there is nothing, `ParameterError` for a name of no such form.
+    """
+    if isinstance(name, str) and (BUNDLED / name / CONFIG_FILE).is_file() and name:
+        folder = BUNDLED / name
+    elif Path(name).expanduser().is_dir():
+        folder = Path(name).expanduser()
+    elif isinstance(name, str) and REPOSITORY.fullmatch(name):
+        return fetch_repository(name, revision)
+    elif isinstance(name, Path) or os.sep in name:
+        raise CheckpointError(f"there is no folder {name}")
+    else:
+        known = ", ".join(bundled_names()) or "none is bundled"
+        raise ParameterError("model", name, f'a bundled name ({known}), a folder, or "user/repo"')
+    if revision is not None:
+        raise ParameterError("revision", revision, f"None for {name}, which is not on the Hub")
+    return folder
+
+
+def fetch_repository(repository: str, revision: str | None) -> Path:
+    """A repository's files, from huggingface_hub's cache where they are up to date or offline.
+
+    Raises `CheckpointError` that says what is wrong: no such repository or none we may read, no
+    such revision, no network and nothing cached.
+    """
+    place = repository + (f" at revision {revision}" if revision else "")
+    try:
+        return Path(
+            snapshot_download(repository, revision=revision, allow_patterns=list(HUB_FILES))
+        )
+    except GatedRepoError as error:
+        reason = "it is gated: ask for access on its page, then log in with `hf auth login`"
+        raise CheckpointError(f"cannot load {place}: {reason}") from error
+    except RepositoryNotFoundError as error:
+        reason = "there is no such repository, or it is private and `hf auth login` is needed"
+        raise CheckpointError(f"cannot load {place}: {reason}") from error
+    except RevisionNotFoundError as error:
+        raise CheckpointError(f"cannot load {place}: there is no such revision") from error
+    except LocalEntryNotFoundError as error:
+        reason = "the Hub cannot be reached and nothing is cached"
+        raise CheckpointError(f"cannot load {place}: {reason}") from error
+    except (EntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
+        raise CheckpointError(f"cannot load {place}: {error}") from error
+
+
+def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> Checkpoint:
+    """Reads a folder; `CheckpointError` naming the file that is missing, damaged or ill-fitting."""
+    folder = Path(folder)
+    config = read_json(folder / CONFIG_FILE)
+    try:
+        model_config = config_from_dict(config["architecture"], config["model"])
+        tokenizer_name = config["tokenizer"]
+    except (KeyError, AttributeError, TypeError) as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} lacks a field: {error}") from error
+    except ParameterError as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE}: {error}") from error
+    tokenizer = open_tokenizer(folder, tokenizer_name)
+    if tokenizer.n_vocab != model_config.vocab_size:
+        raise CheckpointError(
+            f"{folder}: the tokenizer has {tokenizer.n_vocab} tokens, "
+            f"{CONFIG_FILE} says vocab_size {model_config.vocab_size}"
+        )
+    with torch.device("meta"):
+        model = build_model(model_config)
+    model.to_empty(device=device)
+    load_weights(model, folder)
+    model.eval().requires_grad_(False)
+    metrics = read_json(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
+    return Checkpoint(model, tokenizer, metrics)
+
+
+def open_tokenizer(folder: Path, name: object) -> Tokenizer:
+    """The tokenizer that a configuration names."""
+    if name == CL100K:
+        return Tokenizer.cl100k()
+    if name == TOKENIZER_FILE:
+        return Tokenizer.from_file(folder / TOKENIZER_FILE)
+    raise CheckpointError(
+        f"{folder / CONFIG_FILE}: tokenizer={name!r} must be {TOKENIZER_FILE!r} or {CL100K!r}"
+    )
+
+
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Copies a folder's weights into `model`, whatever precision either has.
+
+    Raises `CheckpointError` if the file is damaged, or a tensor is missing, unknown, of another
+    shape or not finite.
+    """
+    path = folder / WEIGHTS_FILE
+    parameters = model.state_dict()
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = set(file.keys())
+            for name in names:
+                check_tensor(path, name, file.get_slice(name).get_shape(), parameters)
+            if missing := parameters.keys() - names:
+                raise CheckpointError(f"{path} does not fit its configuration: no {min(missing)}")
+            with torch.no_grad():
+                for name, parameter in parameters.items():
+                    tensor = file.get_tensor(name)
+                    if not tensor.isfinite().all():
+                        raise CheckpointError(f"{path} is damaged: {name} is not finite")
+                    parameter.copy_(tensor)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing") from error
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+
+
+def check_tensor(path: Path, name: str, shape: list[int], parameters: dict[str, Tensor]) -> None:
+    """`CheckpointError` unless the model has a parameter of this name and shape."""
+    if name not in parameters:
+        raise CheckpointError(f"{path} does not fit its configuration: unknown tensor {name}")
+    if list(parameters[name].shape) != list(shape):
+        raise CheckpointError(
+            f"{path} does not fit its configuration: {name} is {tuple(shape)}, "
+            f"must be {tuple(parameters[name].shape)}"
+        )
+
+
+def save_checkpoint(folder: Path, model: nn.Module, tokenizer: Tokenizer, metrics: dict) -> None:
+    """Writes the four files; each appears whole or not at all, the weights as bfloat16."""
+    folder.mkdir(parents=True, exist_ok=True)
+    by_name = tokenizer.name == CL100K
+    if not by_name:
+        tokenizer.save(folder / TOKENIZER_FILE)
+    weights = {
+        name: weight.detach().to("cpu", torch.bfloat16).contiguous()
+        for name, weight in model.state_dict().items()
+    }
+    partial = folder / (WEIGHTS_FILE + ".partial")
+    save_file(weights, partial, metadata={"format": "pt"})
+    # safetensors lets the owner alone read it; a server may run as somebody else.
+    partial.chmod(0o644)
+    partial.replace(folder / WEIGHTS_FILE)
+    config = {
+        "architecture": model.config.architecture,
+        "tokenizer": CL100K if by_name else TOKENIZER_FILE,
+        "model": asdict(model.config),
+    }
+    write_json(folder / METRICS_FILE, metrics)
+    write_json(folder / CONFIG_FILE, config)
+
+
+def read_json(path: Path) -> dict:
+    """The object in a JSON file; `CheckpointError` naming the file otherwise."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} is damaged: it holds no JSON object")
+    return value
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Writes JSON, whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)

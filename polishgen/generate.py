@@ -1,0 +1,178 @@
+"""The decoding loop: one token at a time, with the model's state, until told to stop.
+
+Notable:
+- the loop knows nothing of architectures: it calls `forward(tokens, state)` and samples.
+- a prompt that ends in a space: Polish tokens carry the space before their word, so a lone space at
+  the end is something the model has hardly seen. It is held back, and the first new token must be
+  one that begins with a space.
+- text leaves in whole characters, and never a part of a stop string.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from polishgen.errors import ParameterError, check_int
+from polishgen.sampling import SamplingConfig, sample_token
+from polishgen.tokenizer import StreamingDecoder, Tokenizer
+
+MAX_NEW_TOKENS = 10_000
+MAX_STOP_STRINGS = 16
+MAX_STOP_LENGTH = 200
+# Prompts are read in chunks: a stop is noticed between two, and memory stays flat.
+CHUNK_TOKENS = 256
+
+FinishReason = Literal["length", "stop", "boundary"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some text, the tokens that it came with, and when.
+
+    `text` may be empty while a character or a possible stop string is incomplete. `seconds` counts
+    from the start of the call, reading the prompt included. `finish_reason` is None but in the last
+    piece: "length" (max_new_tokens reached), "stop" (a stop string came), "boundary" (the model
+    ended the document).
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    seconds: float
+    finish_reason: FinishReason | None = None
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """What to generate: how many tokens, how to sample them, where to stop, from which seed.
+
+    Raises `ParameterError` for values out of range.
+    """
+
+    max_new_tokens: int = 200
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self):
+        check_int("max_new_tokens", self.max_new_tokens, 1, MAX_NEW_TOKENS)
+        check_int("seed", self.seed, 0, 2**63 - 1)
+        object.__setattr__(self, "stop", check_stop(self.stop))
+
+
+def check_stop(stop: object) -> tuple[str, ...]:
+    """Stop strings as a tuple; a single str and None are welcome."""
+    allowed = f"None, or up to {MAX_STOP_STRINGS} strings of 1 to {MAX_STOP_LENGTH} characters each"
+    if stop is None:
+        return ()
+    strings = (stop,) if isinstance(stop, str) else stop
+    if not isinstance(strings, Sequence) or len(strings) > MAX_STOP_STRINGS:
+        raise ParameterError("stop", stop, allowed)
+    for string in strings:
+        if not isinstance(string, str) or not 0 < len(string) <= MAX_STOP_LENGTH:
+            raise ParameterError("stop", stop, allowed)
+    return tuple(strings)
+
+
+class StopWatcher:
+    """Passes text on, but for what is, or may yet become, a stop string."""
+
+    def __init__(self, stop: tuple[str, ...]):
+        self.stop = stop
+        self.held = ""
+        self.stopped = False
+
+    def push(self, text: str) -> str:
+        """Text that is safe to show; `stopped` is set once a stop string is complete."""
+        self.held += text
+        places = [place for s in self.stop if (place := self.held.find(s)) >= 0]
+        if places:
+            self.stopped = True
+            safe, self.held = self.held[: min(places)], ""
+            return safe
+        keep = max((overlap(self.held, s) for s in self.stop), default=0)
+        safe, self.held = self.held[: len(self.held) - keep], self.held[len(self.held) - keep :]
+        return safe
+
+    def flush(self) -> str:
+        """What was held back and became no stop string."""
+        held, self.held = self.held, ""
+        return held
+
+
+def overlap(text: str, stop: str) -> int:
+    """Length of the longest end of `text` that is a beginning of `stop`, short of all of it."""
+    for length in range(min(len(text), len(stop) - 1), 0, -1):
+        if text.endswith(stop[:length]):
+            return length
+    return 0
+
+
+def stream_pieces(
+    model: nn.Module, tokenizer: Tokenizer, prompt: str, config: GenerationConfig
+) -> Iterator[Piece]:
+    """The continuation of `prompt` piece by piece, a piece a token; ends with a `finish_reason`.
+
+    An empty prompt starts from the document boundary, as every prompt does. The same arguments give
+    the same pieces (times aside), whatever else runs beside.
+    """
+    started = time.perf_counter()
+    generator = torch.Generator().manual_seed(config.seed)
+    decoder, watcher = StreamingDecoder(tokenizer), StopWatcher(config.stop)
+    held_space = prompt.endswith(" ")
+    tokens = [tokenizer.boundary_id, *tokenizer.encode(prompt[:-1] if held_space else prompt)]
+    seen = torch.zeros(tokenizer.n_vocab, dtype=torch.bool)
+    seen[tokens] = True
+    logits, state = read_prompt(model, tokens)
+    if held_space:
+        logits = logits.masked_fill(~begins_with_space(tokenizer), -torch.inf)
+    for count in range(1, config.max_new_tokens + 1):
+        token = sample_token(logits, seen.nonzero()[:, 0], config.sampling, generator)
+        seen[token] = True
+        ended = token == tokenizer.boundary_id
+        text = "" if ended else decoder.push(token)
+        if held_space and text:
+            text, held_space = text[1:], False
+        text = watcher.push(text)
+        last = count == config.max_new_tokens
+        if ended or last:
+            text += watcher.push(decoder.flush()) if not watcher.stopped else ""
+        reason: FinishReason | None = (
+            "stop" if watcher.stopped else "boundary" if ended else "length" if last else None
+        )
+        if reason in ("boundary", "length"):
+            text += watcher.flush()
+        yield Piece(text, (token,), time.perf_counter() - started, reason)
+        if reason:
+            return
+        logits, state = next_logits(model, token, state)
+
+
+@torch.inference_mode()
+def read_prompt(model: nn.Module, tokens: list[int]) -> tuple[Tensor, Any]:
+    """Logits (V,) after `tokens`, and the model's state there."""
+    device, state = next(model.parameters()).device, None
+    for start in range(0, len(tokens), CHUNK_TOKENS):
+        chunk = torch.tensor(tokens[start : start + CHUNK_TOKENS], device=device)
+        logits, state = model(chunk[None], state)
+    return logits[0, -1].cpu(), state
+
+
+@torch.inference_mode()
+def next_logits(model: nn.Module, token: int, state: Any) -> tuple[Tensor, Any]:
+    """Logits (V,) after one more token, and the new state."""
+    device = next(model.parameters()).device
+    logits, state = model(torch.tensor([[token]], device=device), state)
+    return logits[0, -1].cpu(), state
+
+
+@lru_cache(maxsize=8)
+def begins_with_space(tokenizer: Tokenizer) -> Tensor:
+    """Which tokens begin with a space, (n_vocab,) bool."""
+    return torch.tensor(
+        [tokenizer.token_bytes(token).startswith(b" ") for token in range(tokenizer.n_vocab)]
+    )
