@@ -1,8 +1,8 @@
 """Model folders: what is in one, writing it, reading it, and finding it by name.
 
 A folder is complete in itself: `config.json` (architecture, sizes, which tokenizer),
-`model.safetensors`, the tokenizer's `.tiktoken` file (cl100k_base is known by name alone) and
-`metrics.json`. Weights are stored as bfloat16 and computed with as float32. Notable: nothing is
+`model.safetensors`, the tokenizer's `.tiktoken` file (cl100k_base is known by name alone),
+`metrics.json` and, after training, `training_log.csv`. Weights are stored as bfloat16 and computed with as float32. Notable: nothing is
 ever unpickled, and a model is built without memory for weights first, so that a configuration that
 does not fit them costs nothing before it is refused.
 """
@@ -14,21 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from polishgen.errors import CheckpointError, ParameterError
+from polishgen.hub import fetch_repository
 from polishgen.models import build_model, config_from_dict
 from polishgen.tokenizer import CL100K, Tokenizer
 
@@ -36,9 +27,11 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FILE = "tokenizer.tiktoken"
 METRICS_FILE = "metrics.json"
-HUB_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, METRICS_FILE)
+LOG_FILE = "training_log.csv"
+FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, METRICS_FILE, LOG_FILE)
 
 BUNDLED = Path(__file__).parent.parent / "checkpoints"
+MODELS_VARIABLE = "POLISHGEN_MODELS"
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -58,6 +51,13 @@ def bundled_names() -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: (order.get(name, len(order)), name)))
 
 
+def configured_models() -> tuple[str, ...]:
+    """The models to serve: bundled names, folders and "user/repo", separated by commas, from the
+    environment variable POLISHGEN_MODELS; the bundled ones if it is not set."""
+    names = [name.strip() for name in os.environ.get(MODELS_VARIABLE, "").split(",")]
+    return tuple(dict.fromkeys(name for name in names if name)) or bundled_names()
+
+
 def find_folder(name: str | Path, revision: str | None = None) -> Path:
     """The folder of a bundled name, a path, or a repository "user/name" on the Hub.
 
@@ -69,7 +69,7 @@ def find_folder(name: str | Path, revision: str | None = None) -> Path:
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
     elif isinstance(name, str) and REPOSITORY.fullmatch(name):
-        return fetch_repository(name, revision)
+        return fetch_repository(name, revision, FILES)
     elif isinstance(name, Path) or os.sep in name:
         raise CheckpointError(f"there is no folder {name}")
     else:
@@ -78,32 +78,6 @@ def find_folder(name: str | Path, revision: str | None = None) -> Path:
     if revision is not None:
         raise ParameterError("revision", revision, f"None for {name}, which is not on the Hub")
     return folder
-
-
-def fetch_repository(repository: str, revision: str | None) -> Path:
-    """A repository's files, from huggingface_hub's cache where they are up to date or offline.
-
-    Raises `CheckpointError` that says what is wrong: no such repository or none we may read, no
-    such revision, no network and nothing cached.
-    """
-    place = repository + (f" at revision {revision}" if revision else "")
-    try:
-        return Path(
-            snapshot_download(repository, revision=revision, allow_patterns=list(HUB_FILES))
-        )
-    except GatedRepoError as error:
-        reason = "it is gated: ask for access on its page, then log in with `hf auth login`"
-        raise CheckpointError(f"cannot load {place}: {reason}") from error
-    except RepositoryNotFoundError as error:
-        reason = "there is no such repository, or it is private and `hf auth login` is needed"
-        raise CheckpointError(f"cannot load {place}: {reason}") from error
-    except RevisionNotFoundError as error:
-        raise CheckpointError(f"cannot load {place}: there is no such revision") from error
-    except LocalEntryNotFoundError as error:
-        reason = "the Hub cannot be reached and nothing is cached"
-        raise CheckpointError(f"cannot load {place}: {reason}") from error
-    except (EntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
-        raise CheckpointError(f"cannot load {place}: {error}") from error
 
 
 def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> Checkpoint:

@@ -56,12 +56,17 @@ class BDHConfig:
             )
 
 
-class Synapses(NamedTuple):
-    """State of one layer: ρ, and the last chunk's activity that is not yet written into it.
+# Recent tokens that a layer keeps unwritten: ρ is large, and reading these beside it is cheap.
+MOST_PENDING = 64
 
-    `rho`: (n_heads, B, neurons a head, width), or None before the first chunk.
+
+class Synapses(NamedTuple):
+    """State of one layer: ρ, and the activity of recent tokens that is not yet written into it.
+
+    `rho`: (n_heads, B, neurons a head, width), or None before the first writing.
     `activity`: (n_heads, B, T, neurons a head), rotated; `vectors`: (B, T, width).
-    Writing waits for the next call: who drops the state, as training does, does not pay for it.
+    Writing waits: decoding pays for it once in `MOST_PENDING` tokens, and who drops the state, as
+    training does, never.
     """
 
     rho: Tensor | None
@@ -99,17 +104,20 @@ class BDH(nn.Module):
         x = self.normalise(self.embedding(tokens))
         neurons = config.n_neurons // config.n_heads
         rotation = rotary_factors(position, length, neurons, ROTARY_BASE, like=x)
-        weights = fading_weights(config, length, like=x)
+        before = [self.write(s) for s in state.layers] if state else [None] * config.n_layers
+        pending = before[0].vectors.shape[1] if before[0] else 0
+        weights = fading_weights(config, pending, length, like=x)
+        fade = self.fade(pending + length, like=x)
         layers = []
-        for synapses in state.layers if state else [None] * config.n_layers:
+        for synapses in before:
             activity = F.relu(self.to_neurons(x.expand(config.n_heads, -1, -1, -1), self.encoder))
             rotated = rotate(activity, rotation)
-            rho = self.write(synapses)
-            recalled = self.normalise(recall(rho, rotated, x, weights, self.fade(length, like=x)))
+            synapses = add_pending(synapses, rotated, x)
+            recalled = self.normalise(recall(synapses, rotated, weights, fade))
             gate = F.relu(self.to_neurons(recalled, self.encoder_v))
             firing = self.dropout(activity * gate).view(config.n_heads, batch * length, neurons)
             update = torch.bmm(firing, self.decoder.view(config.n_heads, neurons, -1)).sum(0)
-            layers.append(Synapses(rho, rotated, x))
+            layers.append(synapses)
             x = self.normalise(x + self.normalise(update.view(batch, length, -1)))
         return self.head(x), BDHState(layers, position + length)
 
@@ -129,27 +137,42 @@ class BDH(nn.Module):
         rates = torch.tensor(self.config.half_lives, dtype=torch.float64, device=like.device)
         return torch.exp2(-ages / rates[:, None]).to(like.dtype)
 
-    def write(self, synapses: Synapses | None) -> Tensor | None:
-        """ρ with the pending activity written into it, as seen right after its last token."""
-        if synapses is None:
-            return None
+    def write(self, synapses: Synapses) -> Synapses:
+        """Writes what is pending into ρ, if it is much; ρ is as seen right after its last token."""
         rho, activity, vectors = synapses
         length = activity.shape[2]
+        if length < MOST_PENDING:
+            return synapses
+        nothing = activity[:, :, :0], vectors[:, :0]
         fade = self.fade(length, like=vectors)
         if fade is not None:
             # The last token is not yet damped, the first one length - 1 times.
             ages = torch.cat([torch.ones_like(fade[:, :1]), fade[:, :-1]], dim=1).flip(1)
             activity = activity * ages[:, None, :, None]
         written = activity.transpose(-1, -2) @ vectors
-        if rho is None:
-            return written
-        return written + (rho if fade is None else rho * fade[:, -1, None, None, None])
+        if rho is not None:
+            written += rho if fade is None else rho * fade[:, -1, None, None, None]
+        return Synapses(written, *nothing)
 
 
-def fading_weights(config: BDHConfig, length: int, like: Tensor) -> Tensor:
-    """Attention's mask (n_heads or 1, 1, T, T): 0 from the diagonal on, else damping by age."""
-    ages = torch.arange(length, dtype=torch.float64, device=like.device)
-    ages = ages[:, None] - ages[None, :]
+def add_pending(synapses: Synapses | None, activity: Tensor, vectors: Tensor) -> Synapses:
+    """The synapses with new tokens' activity and vectors waiting at the end."""
+    if synapses is None:
+        return Synapses(None, activity, vectors)
+    return Synapses(
+        synapses.rho,
+        torch.cat([synapses.activity, activity], dim=2),
+        torch.cat([synapses.vectors, vectors], dim=1),
+    )
+
+
+def fading_weights(config: BDHConfig, pending: int, length: int, like: Tensor) -> Tensor:
+    """Attention's mask (n_heads or 1, 1, T, pending + T) for the last `length` tokens.
+
+    0 from the diagonal on, before it the damping by age.
+    """
+    places = torch.arange(pending + length, dtype=torch.float64, device=like.device)
+    ages = places[pending:, None] - places[None, :]
     past = (ages > 0)[None]
     if config.half_lives:
         rates = torch.tensor(config.half_lives, dtype=torch.float64, device=like.device)
@@ -157,16 +180,15 @@ def fading_weights(config: BDHConfig, length: int, like: Tensor) -> Tensor:
     return past.to(like.dtype)[:, None]
 
 
-def recall(
-    rho: Tensor | None, activity: Tensor, x: Tensor, weights: Tensor, fade: Tensor | None
-) -> Tensor:
-    """What earlier tokens left for these: (n_heads, B, T, width).
+def recall(synapses: Synapses, activity: Tensor, weights: Tensor, fade: Tensor | None) -> Tensor:
+    """What earlier tokens left for the last T ones, whose activity this is: (n_heads, B, T, width).
 
-    Within the chunk by masked scores `activity · activityᵀ`, from before it by reading `rho`.
+    From pending tokens by masked scores `activity · activityᵀ`, from before them by reading ρ.
     """
-    scores = (activity @ activity.transpose(-1, -2)) * weights
-    recalled = scores @ x
-    if rho is not None:
-        before = activity @ rho
-        recalled = recalled + (before if fade is None else before * fade[:, None, :, None])
+    scores = (activity @ synapses.activity.transpose(-1, -2)) * weights
+    recalled = scores @ synapses.vectors
+    if synapses.rho is not None:
+        before = activity @ synapses.rho
+        length = activity.shape[2]
+        recalled += before if fade is None else before * fade[:, None, -length:, None]
     return recalled

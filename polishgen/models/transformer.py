@@ -53,10 +53,15 @@ class TransformerConfig:
 
 
 class KeyValues(NamedTuple):
-    """Keys and values of past tokens in one layer, each (B, n_heads, past, width / n_heads)."""
+    """Keys and values of past tokens in one layer, each (B, n_heads, capacity, width / n_heads).
+
+    The first `length` places are in use. Once there is a past, new tokens are written into the
+    places after them, so that a token costs no copy of the cache.
+    """
 
     keys: Tensor
     values: Tensor
+    length: int
 
 
 class RollingCache(NamedTuple):
@@ -66,11 +71,47 @@ class RollingCache(NamedTuple):
     position: int
 
 
+def append(past: KeyValues | None, keys: Tensor, values: Tensor, window: int) -> KeyValues:
+    """The cache with the keys and values of new tokens (B, n_heads, T, features) at its end.
+
+    When its places run out, the last `window - 1` tokens move to the front of a larger buffer.
+    """
+    new = keys.shape[2]
+    if past is None:
+        return KeyValues(keys, values, new)
+    buffers, length = (past.keys, past.values), past.length
+    if length + new > past.keys.shape[2]:
+        kept = min(length, window - 1)
+        shape = (*keys.shape[:2], kept + new + window, keys.shape[3])
+        roomy = keys.new_empty(shape), values.new_empty(shape)
+        for target, source in zip(roomy, buffers, strict=True):
+            target[:, :, :kept] = source[:, :, length - kept : length]
+        buffers, length = roomy, kept
+    for target, source in zip(buffers, (keys, values), strict=True):
+        target[:, :, length : length + new] = source
+    return KeyValues(*buffers, length + new)
+
+
+def rms_norm(x: Tensor) -> Tensor:
+    """`x` (..., features) divided by the root of its mean square.
+
+    Written out, as `F.rms_norm` on a CPU takes three times as long for a single token.
+    """
+    wide = x if x.dtype == torch.float64 else x.float()
+    mean_square = wide.square().mean(-1, keepdim=True)
+    return (wide * torch.rsqrt(mean_square + torch.finfo(wide.dtype).eps)).to(x.dtype)
+
+
+class RMSNorm(nn.Module):
+    """`rms_norm` as a module, without gain."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return rms_norm(x)
+
+
 def make_norm(config: TransformerConfig) -> nn.Module:
     """RMSNorm without gain, or LayerNorm with gain and bias."""
-    if config.norm == "layer":
-        return nn.LayerNorm(config.width)
-    return nn.RMSNorm(config.width, elementwise_affine=False)
+    return nn.LayerNorm(config.width) if config.norm == "layer" else RMSNorm()
 
 
 class Attention(nn.Module):
@@ -89,15 +130,16 @@ class Attention(nn.Module):
         """Lets `x` (B, T, width) attend to itself and `past`; output and new past."""
         window = self.config.context_length
         heads = self.query_key_value(x).unflatten(-1, (3, self.config.n_heads, -1))
-        queries, keys, values = heads.permute(2, 0, 3, 1, 4)
+        query_key, values = heads.permute(2, 0, 3, 1, 4).tensor_split([2])
         if self.config.qk_norm:
-            queries = F.rms_norm(queries, queries.shape[-1:])
-            keys = F.rms_norm(keys, keys.shape[-1:])
+            query_key = rms_norm(query_key)
         if rotation is not None:
-            queries, keys = rotate(queries, rotation), rotate(keys, rotation)
-        if past is not None:
-            keys = torch.cat([past.keys, keys], dim=2)
-            values = torch.cat([past.values, values], dim=2)
+            query_key = rotate(query_key, rotation)
+        queries, keys = query_key
+        now = append(past, keys, values[0], window)
+        # The first of the new tokens sees itself and window - 1 tokens before it.
+        seen = slice(max(0, now.length - x.shape[1] - (window - 1)), now.length)
+        keys, values = now.keys[:, :, seen], now.values[:, :, seen]
         mixed = F.scaled_dot_product_attention(
             queries,
             keys,
@@ -106,10 +148,7 @@ class Attention(nn.Module):
             dropout_p=self.config.dropout if self.training else 0.0,
             is_causal=past is None and x.shape[1] <= window,
         )
-        mixed = self.dropout(self.output(mixed.transpose(1, 2).flatten(-2)))
-        # The next token sees itself and window - 1 tokens before it.
-        kept = max(0, keys.shape[2] - (window - 1))
-        return mixed, KeyValues(keys[:, :, kept:], values[:, :, kept:])
+        return self.dropout(self.output(mixed.transpose(1, 2).flatten(-2))), now
 
 
 def window_mask(length: int, reach: int, window: int, device: torch.device) -> Tensor | None:
