@@ -2,9 +2,9 @@
 
 A folder is complete in itself: `config.json` (architecture, sizes, which tokenizer),
 `model.safetensors`, the tokenizer's `.tiktoken` file (cl100k_base is known by name alone),
-`metrics.json` and, after training, `training_log.csv`. Weights are stored as bfloat16 and computed with as float32. Notable: nothing is
-ever unpickled, and a model is built without memory for weights first, so that a configuration that
-does not fit them costs nothing before it is refused.
+`metrics.json` and, after training, `training_log.csv`. Weights are stored as bfloat16 and computed
+with as float32. Notable: nothing is ever unpickled, and a model is built without memory for weights
+first, so that a configuration that does not fit them costs nothing before it is refused.
 """
 
 import json
@@ -64,7 +64,9 @@ def find_folder(name: str | Path, revision: str | None = None) -> Path:
     `revision` is a branch, tag or commit and goes with repositories alone. Raises
     `CheckpointError` where there is nothing, `ParameterError` for a name of no such form.
     """
-    if isinstance(name, str) and (BUNDLED / name / CONFIG_FILE).is_file() and name:
+    if not isinstance(name, str | Path) or not str(name):
+        raise ParameterError("model", name, 'a bundled name, a folder, or "user/repo"')
+    if isinstance(name, str) and name in bundled_names():
         folder = BUNDLED / name
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
@@ -99,8 +101,7 @@ def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> C
         )
     with torch.device("meta"):
         model = build_model(model_config)
-    model.to_empty(device=device)
-    load_weights(model, folder)
+    load_weights(model, folder, device)
     model.eval().requires_grad_(False)
     metrics = read_json(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
     return Checkpoint(model, tokenizer, metrics)
@@ -117,10 +118,10 @@ def open_tokenizer(folder: Path, name: object) -> Tokenizer:
     )
 
 
-def load_weights(model: nn.Module, folder: Path) -> None:
+def load_weights(model: nn.Module, folder: Path, device: str | torch.device | None = None) -> None:
     """Copies a folder's weights into `model`, whatever precision either has.
 
-    Raises `CheckpointError` if the file is damaged, or a tensor is missing, unknown, of another
+    With a `device`, all of the model gets its memory there, once the file is known to fit. Raises `CheckpointError` if the file is damaged, or a tensor is missing, unknown, of another
     shape or not finite.
     """
     path = folder / WEIGHTS_FILE
@@ -132,6 +133,8 @@ def load_weights(model: nn.Module, folder: Path) -> None:
                 check_tensor(path, name, file.get_slice(name).get_shape(), parameters)
             if missing := parameters.keys() - names:
                 raise CheckpointError(f"{path} does not fit its configuration: no {min(missing)}")
+            if device is not None:
+                parameters = model.to_empty(device=device).state_dict()
             with torch.no_grad():
                 for name, parameter in parameters.items():
                     tensor = file.get_tensor(name)

@@ -5,6 +5,7 @@ is checked against the hashes that its files are named by; and large files come 
 a file of their own, so that a download that was killed goes on where it stopped.
 """
 
+import json
 import logging
 import re
 import time
@@ -23,7 +24,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.file_download import http_get, repo_folder_name
-from huggingface_hub.utils import WeakFileLock, build_hf_headers
+from huggingface_hub.utils import WeakFileLock, build_hf_headers, tqdm
 from huggingface_hub.utils.sha import git_hash, sha_fileobj
 
 from polishgen.errors import CheckpointError, ParameterError
@@ -40,6 +41,13 @@ ATTEMPTS = 3
 HUB_ERRORS = (httpx2.HTTPError, EntryNotFoundError, OSError, ValueError)
 
 logger = logging.getLogger(__name__)
+
+
+class NoProgressBar(tqdm):
+    """For the small files: the weights alone take long enough for a bar."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **(options | {"disable": True}))
 
 
 def fetch_repository(repository: str, revision: str | None, files: Sequence[str]) -> Path:
@@ -89,10 +97,13 @@ def download_repository(
     for sibling in info.siblings or []:
         if sibling.rfilename in files and sibling.lfs:
             fetch_large(repository, info.sha, sibling.rfilename, sibling.lfs.sha256, sibling.size)
-    snapshot_download(repository, revision=info.sha, allow_patterns=list(files))
-    # Only now, with all of it there, does the cache learn that the branch stands at this commit:
-    # had anything failed before, the copy of the commit before it would still be found.
-    return Path(snapshot_download(repository, revision=revision, allow_patterns=list(files)))
+    # The branch's name comes last. Until then the cache still has it at the commit before, whose
+    # copy is complete.
+    for name in (info.sha, revision):
+        folder = snapshot_download(
+            repository, revision=name, allow_patterns=list(files), tqdm_class=NoProgressBar
+        )
+    return Path(folder)
 
 
 def repository_info(repository: str, revision: str | None, wait_seconds: float) -> ModelInfo:
@@ -184,6 +195,8 @@ def explain(error: BaseException) -> str:
         return f"the Hub cannot be reached, or the connection broke ({type(error).__name__})"
     if isinstance(error, HfHubHTTPError):
         return explain_status(error.response)
+    if isinstance(error, json.JSONDecodeError):
+        return "what answered is not the Hub: is a proxy or a log-in page in between?"
     return str(error).strip().split("\n")[0] or type(error).__name__
 
 

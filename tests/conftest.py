@@ -2,9 +2,11 @@
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hub_server import Hub
 
 SUBJECTS = ("Stary młynarz", "Mała Zosia", "Żołnierz", "Ciotka Łucja", "Ktoś obcy", "Pies sąsiada")
 VERBS = ("szedł przez wieś", "patrzył na rzekę", "śpiewał pod oknem", "czekał na list", "milczał")
@@ -41,3 +43,52 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = folder / "prepared"
     prepare(PrepareConfig(source=str(source), out=str(out), vocab_size=320, held_out=0.15))
     return out
+
+
+@pytest.fixture(params=("gru", "transformer", "bdh"))
+def architecture(request: pytest.FixtureRequest) -> str:
+    """Each architecture in turn."""
+    return request.param
+
+
+def save_tiny_checkpoint(folder: Path, architecture: str, seed: int = 0, **changes) -> Path:
+    """A checkpoint of random weights over the 256 single bytes; `changes` replace its sizes."""
+    import torch
+
+    from polishgen.checkpoint import save_checkpoint
+    from polishgen.models import build_model, preset_config
+    from polishgen.tokenizer import Tokenizer
+
+    sizes = {
+        "gru": {"embedding_size": 16, "hidden_size": 24},
+        "transformer": {"width": 16, "n_layers": 2, "n_heads": 2, "context_length": 32},
+        "bdh": {"width": 16, "n_neurons": 64, "n_heads": 2, "n_layers": 2, "half_lives": (4, 16)},
+    }[architecture]
+    tokenizer = Tokenizer.from_ranks({bytes([byte]): byte for byte in range(256)})
+    sizes |= {"vocab_size": tokenizer.n_vocab} | changes
+    torch.manual_seed(seed)
+    model = build_model(preset_config(architecture, "compact", **sizes))
+    save_checkpoint(folder, model, tokenizer, {"bits_per_byte": 2.5, "perplexity": 5.66})
+    return folder
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub on loopback that huggingface_hub in this process talks to, over an empty cache.
+
+    Nobody is logged in; "hf_author" may write for "user", "hf_stranger" for "stranger".
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import close_session
+
+    tokens = {"hf_author": ("user", "write"), "hf_stranger": ("stranger", "write")}
+    with Hub(tokens) as hub:
+        template = hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        yield hub
+        close_session()

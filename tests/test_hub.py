@@ -1,0 +1,412 @@
+"""Loading from the Hub: the real huggingface_hub against a Hub on loopback."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import save_tiny_checkpoint
+from hub_server import Fault, Hub
+from huggingface_hub import constants
+
+import polishgen
+from polishgen.checkpoint import bundled_names, configured_models
+from polishgen.errors import CheckpointError, ParameterError
+from polishgen.hub import check_hash
+
+REPOSITORY = "user/model"
+NEEDED = {"config.json", "model.safetensors", "tokenizer.tiktoken", "metrics.json"}
+WEIGHTS_URL = r"^/objects/\w{64}"
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Contents of a folder's files by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def same_weights(one: polishgen.LanguageModel, other: polishgen.LanguageModel) -> bool:
+    """Whether two models have the same tensors, bit for bit."""
+    ours, theirs = one.model.state_dict(), other.model.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A checkpoint on disk."""
+    return save_tiny_checkpoint(tmp_path / "original", "gru", seed=1)
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> Path:
+    """Another one, with other weights."""
+    return save_tiny_checkpoint(tmp_path / "newer", "gru", seed=2)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client writes what it gets every 1,000 bytes, so that tiny weights can be cut in two."""
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+
+
+def go_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with HF_HUB_OFFLINE=1."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+def test_loads_each_architecture_bit_for_bit(hub: Hub, tmp_path: Path, architecture: str):
+    folder = save_tiny_checkpoint(tmp_path / "original", architecture)
+    hub.add_model(REPOSITORY, files_of(folder))
+    ours, theirs = polishgen.load(folder), polishgen.load(REPOSITORY)
+    assert same_weights(ours, theirs)
+    assert theirs.metrics == {"bits_per_byte": 2.5, "perplexity": 5.66}
+    assert theirs.generate("Ala", max_new_tokens=20, seed=3) == ours.generate(
+        "Ala", max_new_tokens=20, seed=3
+    )
+
+
+def test_fetches_only_what_it_needs(hub: Hub, checkpoint: Path):
+    extra = {"README.md": b"# card", "optimizer.bin": bytes(100), "runs/log.txt": b"x"}
+    log = {"training_log.csv": b"step\n0\n"}
+    hub.add_model(REPOSITORY, files_of(checkpoint) | extra | log)
+    polishgen.load(REPOSITORY)
+    fetched = {request.path.split("/")[-1] for request in hub.sent("GET", "/resolve/")}
+    assert fetched == NEEDED | log.keys()
+    assert len(hub.sent("GET", WEIGHTS_URL)) == 1
+
+
+@pytest.mark.parametrize("how", ["variable", "no network"])
+def test_needs_no_network_afterwards(
+    hub: Hub, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, how: str
+):
+    hub.add_model(REPOSITORY, files_of(checkpoint))
+    polishgen.load(REPOSITORY)
+    if how == "variable":
+        go_offline(monkeypatch)
+    else:
+        hub.__exit__()
+    before = len(hub.requests)
+    assert same_weights(polishgen.load(REPOSITORY), polishgen.load(checkpoint))
+    assert len(hub.requests) == before
+
+
+def test_revision_is_a_branch_a_tag_or_a_commit(hub: Hub, checkpoint: Path, newer: Path):
+    repository = hub.add_model(REPOSITORY, files_of(checkpoint))
+    first = repository.commits[-1].oid
+    repository.refs |= {"v1": first, "pr/1": first}
+    hub.add_commit(repository, files_of(newer))
+    old, new = polishgen.load(checkpoint), polishgen.load(newer)
+    assert same_weights(polishgen.load(REPOSITORY), new)
+    for revision in ("v1", "pr/1", first):
+        assert same_weights(polishgen.load(REPOSITORY, revision=revision), old)
+    before = len(hub.requests)
+    polishgen.load(REPOSITORY, revision=first)
+    assert len(hub.requests) == before, "a commit that is cached needs no question"
+
+
+def test_a_newer_commit_replaces_the_cached_one(hub: Hub, checkpoint: Path, newer: Path):
+    repository = hub.add_model(REPOSITORY, files_of(checkpoint))
+    polishgen.load(REPOSITORY)
+    hub.add_commit(repository, files_of(newer))
+    assert same_weights(polishgen.load(REPOSITORY), polishgen.load(newer))
+
+
+@pytest.mark.parametrize("broken", [WEIGHTS_URL, r"/resolve/.*metrics\.json"])
+def test_a_newer_commit_that_fails_leaves_the_cached_one(
+    hub: Hub, checkpoint: Path, newer: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+):
+    repository = hub.add_model(REPOSITORY, files_of(checkpoint))
+    polishgen.load(REPOSITORY)
+    changed = files_of(newer) | {"metrics.json": b'{"bits_per_byte": 2.0}'}
+    hub.add_commit(repository, changed)
+    hub.faults.append(Fault("GET", broken, status=500, times=100))
+    old = polishgen.load(checkpoint)
+    assert same_weights(polishgen.load(REPOSITORY), old)
+    go_offline(monkeypatch)
+    assert same_weights(polishgen.load(REPOSITORY), old)
+
+
+FAILURES = {
+    "missing": ({}, "no such repository, or it is private"),
+    "private": ({}, "no such repository, or it is private"),
+    "gated": ({}, "it is gated"),
+    "expired token": ({}, "the Hub does not accept the token"),
+    "no network": ({}, "the Hub cannot be reached"),
+    "reset": ({"reset": True}, "the Hub cannot be reached, or the connection broke"),
+    "not the Hub": ({}, "what answered is not the Hub"),
+    "401": ({"status": 401}, "the Hub does not accept the token"),
+    "403": ({"status": 403}, "403"),
+    "404": ({"status": 404}, "the Hub answers 404"),
+    "429": ({"status": 429, "headers": {"Retry-After": "3600"}}, "in 3600 seconds"),
+    "500": ({"status": 500}, "a fault of its own (500)"),
+    "503": ({"status": 503}, "a fault of its own (503)"),
+}
+
+
+def break_hub(hub: Hub, failure: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Makes the Hub fail in a named way from now on; returns what the error must say."""
+    fault, message = FAILURES[failure]
+    if fault:
+        hub.faults.append(Fault("GET", "/api/models", times=100, **fault))
+    elif failure == "missing":
+        hub.repositories.clear()
+    elif failure == "private":
+        hub.model(REPOSITORY).private = True
+    elif failure == "gated":
+        hub.model(REPOSITORY).gated = True
+    elif failure == "expired token":
+        monkeypatch.setenv("HF_TOKEN", "hf_expired")
+    elif failure == "no network":
+        hub.__exit__()
+    elif failure == "not the Hub":
+        monkeypatch.setattr("hub_server.ApiHandler.answer_json", answer_a_page)
+    return message
+
+
+def answer_a_page(handler, *_) -> None:
+    """What a hotel's network says to everything."""
+    handler.answer(200, b"<html>Log in to our network</html>", {"Content-Type": "text/html"})
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_says_why_it_cannot_load(
+    hub: Hub, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, failure: str
+):
+    hub.add_model(REPOSITORY, files_of(checkpoint))
+    message = break_hub(hub, failure, monkeypatch)
+    with pytest.raises(CheckpointError) as raised:
+        polishgen.load(REPOSITORY)
+    assert str(raised.value).startswith(f"cannot load {REPOSITORY}: ")
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_uses_the_cached_copy_where_there_is_one(
+    hub: Hub,
+    checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: str,
+):
+    hub.add_model(REPOSITORY, files_of(checkpoint))
+    polishgen.load(REPOSITORY)
+    message = break_hub(hub, failure, monkeypatch)
+    assert same_weights(polishgen.load(REPOSITORY), polishgen.load(checkpoint))
+    assert message in caplog.text and "the cached copy is used" in caplog.text
+
+
+def test_an_unknown_revision_is_an_error_even_with_a_cache(hub: Hub, checkpoint: Path):
+    hub.add_model(REPOSITORY, files_of(checkpoint))
+    polishgen.load(REPOSITORY)
+    for revision in ("v9", "0" * 40, "a/b"):
+        with pytest.raises(CheckpointError, match=f"at revision {revision}: .*no such revision"):
+            polishgen.load(REPOSITORY, revision=revision)
+
+
+@pytest.mark.parametrize("revision", ["", 1, b"main"])
+def test_a_revision_of_no_such_form_is_refused(hub: Hub, revision: object):
+    with pytest.raises(ParameterError, match="revision="):
+        polishgen.load(REPOSITORY, revision=revision)
+
+
+@pytest.mark.parametrize("name", ["user/a..b", "user/a--b", "user/name.git", "-user/x"])
+def test_a_name_that_the_hub_would_refuse_is_an_error(hub: Hub, name: str):
+    with pytest.raises(CheckpointError, match="cannot load"):
+        polishgen.load(name)
+    assert not hub.requests
+
+
+def test_offline_with_nothing_cached(hub: Hub, monkeypatch: pytest.MonkeyPatch):
+    go_offline(monkeypatch)
+    with pytest.raises(CheckpointError, match="HF_HUB_OFFLINE is set"):
+        polishgen.load(REPOSITORY)
+
+
+def test_waits_as_long_as_the_hub_asks(
+    hub: Hub, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    hub.add_model(REPOSITORY, files_of(checkpoint))
+    slept = []
+    monkeypatch.setattr("polishgen.hub.time.sleep", slept.append)
+    wait = {"Retry-After": "7"}
+    hub.faults.append(Fault("GET", "/api/models", status=429, headers=wait))
+    hub.faults.append(Fault("GET", WEIGHTS_URL, status=429, headers=wait))
+    polishgen.load(REPOSITORY)
+    # `time` is one module: both our wait and huggingface_hub's, which adds a second, are noted.
+    assert slept == [7, 8]
+
+
+def test_a_cut_connection_goes_on_where_it_broke(hub: Hub, checkpoint: Path, small_chunks):
+    hub.add_model(REPOSITORY, files_of(checkpoint))
+    hub.faults.append(Fault("GET", WEIGHTS_URL, cut=3500))
+    assert same_weights(polishgen.load(REPOSITORY), polishgen.load(checkpoint))
+    first, second = hub.sent("GET", WEIGHTS_URL)
+    assert "Range" not in first.headers
+    assert second.headers["Range"] == "bytes=3000-" and second.status == 206
+
+
+def test_a_connection_that_was_reset_goes_on_the_next_time(
+    hub: Hub, checkpoint: Path, small_chunks
+):
+    hub.add_model(REPOSITORY, files_of(checkpoint))
+    hub.faults.append(Fault("GET", WEIGHTS_URL, cut=3500, reset=True))
+    with pytest.raises(CheckpointError, match="the connection broke"):
+        polishgen.load(REPOSITORY)
+    assert same_weights(polishgen.load(REPOSITORY), polishgen.load(checkpoint))
+    statuses = [request.status for request in hub.sent("GET", WEIGHTS_URL)]
+    assert statuses[0] == 200 and set(statuses[1:]) <= {200, 206}
+
+
+def test_a_killed_download_goes_on_in_the_next_process(hub: Hub, tmp_path: Path):
+    folder = save_tiny_checkpoint(
+        tmp_path / "large", "transformer", width=512, n_layers=4, n_heads=2
+    )
+    hub.add_model(REPOSITORY, files_of(folder))
+    fault = Fault("GET", WEIGHTS_URL, cut=15_000_000, hold=True)
+    hub.faults.append(fault)
+    script = f"import polishgen; polishgen.load({REPOSITORY!r})"
+    environment = os.environ | {
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HUB_CACHE": constants.HF_HUB_CACHE,
+        "OMP_NUM_THREADS": "1",
+    }
+    child = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    try:
+        assert fault.reached.wait(60)
+        partial = wait_for_size(Path(constants.HF_HUB_CACHE), 10_000_000)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        fault.release.set()
+    done = partial.stat().st_size
+    assert same_weights(polishgen.load(REPOSITORY), polishgen.load(folder))
+    assert hub.sent("GET", WEIGHTS_URL)[-1].headers["Range"] == f"bytes={done}-"
+    assert not list(Path(constants.HF_HUB_CACHE).rglob("*.partial"))
+
+
+def wait_for_size(cache: Path, size: int) -> Path:
+    """The partial file in the cache, once it is so large."""
+    ticks = threading.Event()
+    for _ in range(600):
+        for path in cache.rglob("*.partial"):
+            if path.stat().st_size >= size:
+                return path
+        ticks.wait(0.05)
+    raise AssertionError("the download never came so far")
+
+
+def test_what_was_damaged_on_the_way_is_fetched_again(hub: Hub, checkpoint: Path):
+    hub.add_model(REPOSITORY, files_of(checkpoint))
+    hub.faults.append(Fault("GET", WEIGHTS_URL, spoil=True))
+    assert same_weights(polishgen.load(REPOSITORY), polishgen.load(checkpoint))
+    assert len(hub.sent("GET", WEIGHTS_URL)) == 2
+
+
+def test_what_is_always_damaged_on_the_way_is_an_error(hub: Hub, checkpoint: Path):
+    hub.add_model(REPOSITORY, files_of(checkpoint))
+    hub.faults.append(Fault("GET", WEIGHTS_URL, spoil=True, times=100))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors was damaged on the way"):
+        polishgen.load(REPOSITORY)
+
+
+def test_a_partial_file_of_rubbish_does_no_harm(hub: Hub, checkpoint: Path):
+    repository = hub.add_model(REPOSITORY, files_of(checkpoint))
+    blob = repository.commits[-1].files["model.safetensors"]
+    for size in (100, len(blob.content), len(blob.content) + 100):
+        storage = Path(constants.HF_HUB_CACHE) / "models--user--model/blobs"
+        storage.mkdir(parents=True, exist_ok=True)
+        (storage / blob.sha256).unlink(missing_ok=True)
+        (storage / f"{blob.sha256}.partial").write_bytes(b"?" * size)
+        assert same_weights(polishgen.load(REPOSITORY), polishgen.load(checkpoint))
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+@pytest.mark.parametrize("damage", ["flip", "cut"])
+def test_a_damaged_file_in_the_cache_is_named(
+    hub: Hub, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, name: str, damage: str
+):
+    hub.add_model(REPOSITORY, files_of(checkpoint))
+    polishgen.load(REPOSITORY)
+    (cached,) = Path(constants.HF_HUB_CACHE).glob(f"models--user--model/snapshots/*/{name}")
+    blob = cached.resolve()
+    content = blob.read_bytes()
+    blob.write_bytes(content[:-1] if damage == "cut" else content[:-2] + b"\0" + content[-1:])
+    for _ in "online", "offline":
+        with pytest.raises(CheckpointError, match=f"{name} is damaged") as raised:
+            polishgen.load(REPOSITORY)
+        assert str(blob) in str(raised.value)
+        go_offline(monkeypatch)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    blob.unlink()
+    assert same_weights(polishgen.load(REPOSITORY), polishgen.load(checkpoint))
+
+
+def test_without_symbolic_links_nothing_can_be_checked(tmp_path: Path):
+    (tmp_path / "config.json").write_text("{}")
+    check_hash(tmp_path / "config.json")
+    check_hash(tmp_path / "missing.json")
+
+
+def test_a_repository_that_is_no_model_of_ours(hub: Hub):
+    hub.add_model(REPOSITORY, {"README.md": b"# something else"})
+    with pytest.raises(CheckpointError, match=r"config\.json is missing"):
+        polishgen.load(REPOSITORY)
+
+
+def test_the_token_opens_private_models_and_stays_secret(
+    hub: Hub,
+    checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture,
+):
+    caplog.set_level(logging.DEBUG)
+    hub.add_model(REPOSITORY, files_of(checkpoint), private=True)
+    monkeypatch.setenv("HF_TOKEN", "hf_stranger")
+    with pytest.raises(CheckpointError, match="private"):
+        polishgen.load(REPOSITORY)
+    monkeypatch.setenv("HF_TOKEN", "hf_author")
+    assert same_weights(polishgen.load(REPOSITORY), polishgen.load(checkpoint))
+    assert not any("Authorization" in request.headers for request in hub.sent("GET", WEIGHTS_URL))
+    told = caplog.text + "".join(capfd.readouterr())
+    assert "hf_author" not in told and "hf_stranger" not in told
+    for path in Path(constants.HF_HUB_CACHE).rglob("*"):
+        assert not path.is_file() or b"hf_author" not in path.read_bytes()
+
+
+def test_two_threads_fetch_the_weights_once(hub: Hub, checkpoint: Path):
+    hub.add_model(REPOSITORY, files_of(checkpoint))
+    loaded = []
+    threads = [
+        threading.Thread(target=lambda: loaded.append(polishgen.load(REPOSITORY))) for _ in "ab"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(loaded) == 2 and same_weights(*loaded)
+    assert len(hub.sent("GET", WEIGHTS_URL)) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("bdh", ("bdh",)),
+        (" gru , user/model,gru,,/some/folder ", ("gru", "user/model", "/some/folder")),
+        (" , ", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_environment_names_the_models_to_serve(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, names: tuple[str, ...] | None
+):
+    if value is None:
+        monkeypatch.delenv("POLISHGEN_MODELS", raising=False)
+    else:
+        monkeypatch.setenv("POLISHGEN_MODELS", value)
+    assert configured_models() == (bundled_names() if names is None else names)
