@@ -1,0 +1,43 @@
+"""The models that the page serves: loaded once, shared by every visitor."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import torch
+
+from polishgen.checkpoint import bundled_names
+from polishgen.language_model import LanguageModel, load
+
+TITLES = {"gru": "GRU", "transformer": "Transformer", "bdh": "Dragon Hatchling"}
+# Okabe and Ito's colours, which stay apart for colour-blind eyes.
+COLOURS = {"gru": "#0072b2", "transformer": "#d55e00", "bdh": "#009e73"}
+
+
+@lru_cache(maxsize=1)
+def models() -> dict[str, LanguageModel]:
+    """All bundled models by name, loaded side by side and warmed up by one token each.
+
+    Each decoding step is a few small matrix products, which more threads only slow down, and two
+    visitors are served at once; so torch gets one thread.
+    """
+    torch.set_num_threads(1)
+    names = bundled_names()
+    with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
+        return dict(zip(names, pool.map(load_warm, names), strict=True))
+
+
+def load_warm(name: str) -> LanguageModel:
+    """A model that has already written a token, so that the first visitor does not wait for it."""
+    model = load(name)
+    model.generate("Pewnego razu", max_new_tokens=2, seed=0)
+    return model
+
+
+def title(name: str) -> str:
+    """The name that the page shows for a model."""
+    return TITLES.get(name, name)
+
+
+def model_choices() -> list[tuple[str, str]]:
+    """(shown name, name) of each model, for a choice in the page."""
+    return [(title(name), name) for name in bundled_names()]

@@ -1,0 +1,402 @@
+"""The Write tab: one beginning, a column a model, all columns streaming at once.
+
+Notable: a run is a generator that Gradio asks for the next update and closes when the visitor
+presses Stop or leaves; no work is done between two updates, so closing it frees the processor.
+"""
+
+import json
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import gradio as gr
+
+from polishgen.checkpoint import bundled_names
+from polishgen.page.failures import told_to_visitor
+from polishgen.page.models import model_choices, models, title
+from polishgen.page.run_settings import (
+    MAX_SEED,
+    PAGE_MAX_TOKENS,
+    PROMPT_LIMIT,
+    RunSettings,
+)
+from polishgen.page.texts import I18N, TEXTS, language_of, number, say
+from polishgen.page.turns import Progress, take_turns
+from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
+from polishgen.tokenizer import SURROGATE
+
+FIRST_PROMPT = "Pewnego razu młody książe"
+EXAMPLE_PROMPTS = (
+    FIRST_PROMPT,
+    "Stara chata stała na skraju lasu",
+    "Było to w listopadzie, a deszcz",
+    "Kochany Bracie! Piszę do Ciebie",
+    "— Nie pójdę tam nigdy — rzekła",
+)
+DEFAULTS = RunSettings(FIRST_PROMPT, bundled_names() or ("gru",))
+
+
+@dataclass
+class Column:
+    """What one model shows."""
+
+    box: gr.Column
+    header: gr.Markdown
+    text: gr.Textbox
+    stats: gr.Markdown
+
+
+@dataclass
+class Controls:
+    """The controls, in the order of `RunSettings`' fields (`rounds` aside), and the preset."""
+
+    prompt: gr.Textbox
+    models: gr.CheckboxGroup
+    max_new_tokens: gr.Slider
+    temperature: gr.Slider
+    top_k: gr.Slider
+    top_p: gr.Slider
+    min_p: gr.Slider
+    repetition_penalty: gr.Slider
+    stop: gr.Textbox
+    seed: gr.Number
+    preset: gr.Radio
+
+    def settings(self) -> list[gr.components.Component]:
+        """What a run takes as inputs."""
+        return [component for name, component in vars(self).items() if name != "preset"]
+
+    def sampling(self) -> list[gr.Slider]:
+        """What a preset sets, in the order of `SamplingConfig`'s fields."""
+        return [self.temperature, self.top_k, self.top_p, self.min_p, self.repetition_penalty]
+
+
+def build(page: gr.Blocks) -> dict[str, gr.Textbox]:
+    """Lays the tab out and wires it; returns each model's text for other tabs to read."""
+    prompt = gr.Textbox(
+        FIRST_PROMPT,
+        label=I18N("prompt"),
+        info=I18N("prompt_info"),
+        placeholder=I18N("prompt_placeholder"),
+        lines=1,
+        max_lines=8,
+        elem_id="prompt",
+        html_attributes=gr.InputHTMLAttributes(lang="pl", spellcheck=False),
+    )
+    gr.Examples([[text] for text in EXAMPLE_PROMPTS], [prompt], label=I18N("examples"))
+    with gr.Row():
+        chosen = gr.CheckboxGroup(
+            model_choices(),
+            value=list(bundled_names()),
+            label=I18N("models"),
+            info=I18N("models_info"),
+            elem_id="models",
+        )
+        preset = gr.Radio(
+            preset_choices("en"),
+            value="balanced",
+            label=I18N("preset"),
+            info=I18N("preset_info"),
+            elem_id="preset",
+        )
+    with gr.Row():
+        generate = gr.Button(I18N("generate"), variant="primary", elem_id="generate")
+        stop = gr.Button(I18N("stop_button"), variant="stop", interactive=False, elem_id="stop")
+        more = gr.Button(I18N("continue"), elem_id="continue")
+        again = gr.Button(I18N("again"), elem_id="again")
+    with gr.Row():
+        columns = {name: build_column(name) for name in bundled_names()}
+    gr.Markdown(I18N("stats_explained"), elem_classes="hint")
+    with gr.Accordion(I18N("settings"), open=False, elem_id="settings"):
+        controls = Controls(prompt, chosen, *build_settings(), preset)
+    with gr.Accordion(I18N("share"), open=False, elem_id="share"):
+        link = gr.Textbox(
+            label=I18N("link"),
+            info=I18N("link_info"),
+            interactive=False,
+            buttons=["copy"],
+            elem_id="link",
+        )
+        with gr.Row():
+            text_file = gr.DownloadButton(
+                I18N("download_text"), interactive=False, elem_id="download-text"
+            )
+            json_file = gr.DownloadButton(
+                I18N("download_json"), interactive=False, elem_id="download-json"
+            )
+
+    run, queued = gr.State(None), gr.State(0)
+    texts = [column.text for column in columns.values()]
+    stats = [column.stats for column in columns.values()]
+    shown = [*texts, *stats, run]
+    kept = [link, text_file, json_file]
+    buttons = [generate, stop, more, again]
+
+    # A click on Generate, Enter in the prompt, Again with its new seed, or a link that was opened.
+    redraw = again.click(new_seed, outputs=controls.seed, queue=False, api_visibility="private")
+    streaming = {
+        "show_progress": "minimal",
+        "api_visibility": "private",
+        "concurrency_id": "models",
+    }
+    starts = [
+        gr.on(
+            [generate.click, prompt.submit],
+            write,
+            controls.settings(),
+            shown,
+            **streaming,
+        ),
+        redraw.then(write, controls.settings(), shown, **streaming),
+        queued.change(write, [*controls.settings(), queued], shown, **streaming),
+        more.click(write_on, [run, *texts], shown, **streaming),
+    ]
+    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    gr.on(
+        [generate.click, prompt.submit, again.click, more.click, queued.change],
+        set_running,
+        outputs=buttons,
+        **quick,
+    )
+    for start in starts:
+        start.then(set_idle, outputs=buttons, **quick)
+        start.then(keep, [run, *texts], kept, **quick)
+    stopped = stop.click(set_idle, outputs=buttons, cancels=starts, **quick)
+    stopped.then(keep, [run, *texts], kept, **quick)
+
+    chosen.change(show_columns, chosen, [c.box for c in columns.values()], **quick)
+    preset.input(apply_preset, preset, controls.sampling(), **quick)
+    gr.on(
+        [slider.input for slider in controls.sampling()],
+        matching_preset,
+        controls.sampling(),
+        preset,
+        **quick,
+    )
+    headers = [column.header for column in columns.values()]
+    opened = [*headers, *stats, *vars(controls).values(), queued]
+    page.load(open_page, outputs=opened, **quick)
+    return {name: column.text for name, column in columns.items()}
+
+
+def build_column(name: str) -> Column:
+    """The column of one model."""
+    key = name if f"about_{name}" in TEXTS["en"] else None
+    with gr.Column(min_width=280, elem_classes=["model-column", name]) as box:
+        header = gr.Markdown(f"### {title(name)}", elem_classes="model-header")
+        text = gr.Textbox(
+            label=I18N(f"text_{key}") if key else name,
+            lines=12,
+            max_lines=18,
+            interactive=False,
+            buttons=["copy"],
+            elem_id=f"text-{name}",
+            elem_classes="column-text",
+            html_attributes=gr.InputHTMLAttributes(lang="pl", spellcheck=False),
+        )
+        stats = gr.Markdown(I18N("stats_waiting"), elem_id=f"stats-{name}", elem_classes="stats")
+    return Column(box, header, text, stats)
+
+
+def build_settings() -> list[gr.components.Component]:
+    """Length, sampling, stop strings and seed, in the order of `RunSettings`' fields."""
+    ranges = {
+        "max_new_tokens": (1, PAGE_MAX_TOKENS, 1),
+        "temperature": (0.0, 2.0, 0.05),
+        "top_k": (0, 500, 1),
+        "top_p": (0.05, 1.0, 0.01),
+        "min_p": (0.0, 1.0, 0.01),
+        "repetition_penalty": (0.5, 2.0, 0.05),
+    }
+    sliders = []
+    names = list(ranges)
+    for pair in (names[0:2], names[2:4], names[4:6]):
+        with gr.Row():
+            for name in pair:
+                minimum, maximum, step = ranges[name]
+                slider = gr.Slider(
+                    minimum,
+                    maximum,
+                    value=getattr(DEFAULTS, name),
+                    step=step,
+                    label=I18N(name),
+                    info=I18N(f"{name}_info"),
+                    elem_id=name.replace("_", "-"),
+                )
+                sliders.append(slider)
+    with gr.Row():
+        stop = gr.Textbox(
+            label=I18N("stop"), info=I18N("stop_info"), lines=2, elem_id="stop-strings"
+        )
+        seed = gr.Number(
+            0, label=I18N("seed"), info=I18N("seed_info"), precision=0, minimum=0, elem_id="seed"
+        )
+    return [*sliders, stop, seed]
+
+
+def open_page(request: gr.Request) -> list:
+    """Puts the visitor's language, and a run that the address may describe, into the page.
+
+    The last value tells how many rounds to generate at once: none unless it was such a link.
+    """
+    language = language_of(request)
+    headers = [
+        f"### {title(name)}\n"
+        + (say(language, f"about_{name}") if f"about_{name}" in TEXTS[language] else "")
+        + " "
+        + say(language, "parameters", count=number(language, model.parameters / 1e6, 1))
+        for name, model in models().items()
+    ]
+    stats = [say(language, "stats_waiting")] * len(headers)
+    query = dict(request.query_params)
+    linked = "prompt" in query
+    with told_to_visitor(language):
+        settings = RunSettings.from_query(query) if linked else replace(DEFAULTS, seed=new_seed())
+    values = list(asdict(settings).values())[:-1]
+    values[1] = list(settings.models)
+    preset = gr.Radio(preset_choices(language), value=matching_preset(*values[3:8]))
+    return [*headers, *stats, *values, preset, settings.rounds if linked else 0]
+
+
+def write(request: gr.Request, *values: object) -> Iterator[list]:
+    """One run with these controls; a last value beyond them is the number of rounds."""
+    language = language_of(request)
+    with told_to_visitor(language):
+        if not values[1]:
+            raise gr.Error(say(language, "choose_model"), print_exception=False)
+        settings = settings_from(language, *values)
+        texts = dict.fromkeys(settings.models, settings.prompt)
+        for done in range(settings.rounds):
+            current = replace(settings, rounds=done + 1)
+            for update in stream(current, texts, language):
+                yield update
+
+
+def write_on(request: gr.Request, run: dict | None, *shown: str) -> Iterator[list]:
+    """One more round of the last run, each model going on from its own text."""
+    language = language_of(request)
+    if not run:
+        raise gr.Error(say(language, "nothing_to_continue"), print_exception=False)
+    with told_to_visitor(language):
+        settings = RunSettings(**run)
+        settings = replace(settings, rounds=settings.rounds + 1)
+        texts = dict(zip(bundled_names(), shown, strict=True))
+        yield from stream(settings, {name: texts[name] for name in settings.models}, language)
+
+
+def settings_from(language: str, *values: object) -> RunSettings:
+    """Settings from the controls; tells the visitor where a long prompt had to be cut."""
+    prompt, names, *rest = values
+    prompt = SURROGATE.sub("\ufffd", prompt or "")
+    if len(prompt) > PROMPT_LIMIT:
+        length, limit = (number(language, n) for n in (len(prompt), PROMPT_LIMIT))
+        gr.Warning(
+            say(language, "prompt_cut", length=length, limit=limit), title=say(language, "note")
+        )
+        prompt = prompt[-PROMPT_LIMIT:]
+    return RunSettings(prompt, tuple(names), *rest)
+
+
+def stream(settings: RunSettings, texts: dict[str, str], language: str) -> Iterator[list]:
+    """Updates of all texts, all figures and the run's settings; extends `texts` by what was written."""
+    streams = settings.streams(texts)
+    written = {}
+    yield updates(settings, texts, written, language)
+    for written in take_turns(streams):
+        yield updates(settings, texts, written, language)
+    for name, progress in written.items():
+        texts[name] += progress.text
+
+
+def updates(
+    settings: RunSettings,
+    texts: Mapping[str, str],
+    written: Mapping[str, Progress],
+    language: str,
+) -> list:
+    """Values for every column's text and figures, and for the run."""
+    shown, stats = [], []
+    for name in bundled_names():
+        progress = written.get(name, Progress())
+        chosen = name in texts
+        shown.append(texts[name] + progress.text if chosen else gr.skip())
+        stats.append(stats_line(progress, language) if chosen else gr.skip())
+    return [*shown, *stats, asdict(settings)]
+
+
+def stats_line(progress: Progress, language: str) -> str:
+    """Tokens, speed, and the wait for the first token."""
+    if not progress.tokens:
+        return say(language, "stats_reading")
+    line = say(
+        language,
+        "stats",
+        tokens=number(language, progress.tokens),
+        speed=number(language, progress.tokens_per_second, 1),
+        first=number(language, progress.first_token_seconds * 1000),
+    )
+    return line + (
+        say(language, f"ended_{progress.finish_reason}") if progress.finish_reason else ""
+    )
+
+
+def keep(request: gr.Request, run: dict | None, *shown: str) -> list:
+    """The link to the last run, and its text and JSON as files to download."""
+    if not run:
+        return [gr.skip()] * 3
+    settings = RunSettings(**run)
+    texts = {n: t for n, t in zip(bundled_names(), shown, strict=True) if n in settings.models}
+    page = urlsplit(request.headers.get("referer", ""))
+    link = urlunsplit((page.scheme, page.netloc, page.path, settings.query(), ""))
+    folder = Path(tempfile.mkdtemp(prefix="polishgen-"))
+    text_file, json_file = folder / "polishgen.txt", folder / "polishgen.json"
+    text_file.write_text(
+        "\n\n".join(f"{title(name)}\n\n{text}" for name, text in texts.items()) + "\n",
+        encoding="utf-8",
+    )
+    record = {"link": link, "settings": asdict(settings), "texts": texts}
+    json_file.write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    return [
+        link,
+        gr.DownloadButton(value=str(text_file), interactive=True),
+        gr.DownloadButton(value=str(json_file), interactive=True),
+    ]
+
+
+def new_seed() -> int:
+    """A seed that nobody chose, short enough to be copied by hand."""
+    return secrets.randbelow(min(MAX_SEED, 1_000_000))
+
+
+def preset_choices(language: str) -> list[tuple[str, str]]:
+    """(shown name, name) of the sampling presets."""
+    return [(say(language, f"preset_{name}"), name) for name in SAMPLING_PRESETS]
+
+
+def apply_preset(name: str) -> list[float]:
+    """A preset's values for the sampling controls."""
+    return list(asdict(SAMPLING_PRESETS[name]).values())
+
+
+def matching_preset(*sampling: float) -> str | None:
+    """The preset that has these values; None if the visitor has made their own."""
+    config = SamplingConfig(*sampling)
+    return next((name for name, preset in SAMPLING_PRESETS.items() if preset == config), None)
+
+
+def show_columns(names: list[str]) -> list:
+    """Shows the columns of the chosen models alone."""
+    return [gr.Column(visible=name in names) for name in bundled_names()]
+
+
+def set_running() -> list:
+    """Only Stop can be pressed."""
+    return [gr.Button(interactive=running) for running in (False, True, False, False)]
+
+
+def set_idle() -> list:
+    """Everything but Stop can be pressed."""
+    return [gr.Button(interactive=not running) for running in (False, True, False, False)]
