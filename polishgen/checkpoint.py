@@ -121,8 +121,9 @@ def open_tokenizer(folder: Path, name: object) -> Tokenizer:
 def load_weights(model: nn.Module, folder: Path, device: str | torch.device | None = None) -> None:
     """Copies a folder's weights into `model`, whatever precision either has.
 
-    With a `device`, all of the model gets its memory there, once the file is known to fit. Raises `CheckpointError` if the file is damaged, or a tensor is missing, unknown, of another
-    shape or not finite.
+    With a `device`, the model gets its memory there, once the file is known to fit. Raises
+    `CheckpointError` if the file is damaged, or a tensor is missing, unknown, of another shape or
+    not finite.
     """
     path = folder / WEIGHTS_FILE
     parameters = model.state_dict()

@@ -89,10 +89,11 @@ class StopWatcher:
     def push(self, text: str) -> str:
         """Text that is safe to show; `stopped` is set once a stop string is complete."""
         self.held += text
-        places = [place for s in self.stop if (place := self.held.find(s)) >= 0]
-        if places:
+        found = [(place + len(s), place) for s in self.stop if (place := self.held.find(s)) >= 0]
+        if found:
+            # The one complete first, however the text was cut into pieces.
             self.stopped = True
-            safe, self.held = self.held[: min(places)], ""
+            safe, self.held = self.held[: min(found)[1]], ""
             return safe
         keep = max((overlap(self.held, s) for s in self.stop), default=0)
         safe, self.held = self.held[: len(self.held) - keep], self.held[len(self.held) - keep :]

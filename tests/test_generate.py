@@ -1,0 +1,245 @@
+"""The decoding loop and the public API, on small random models and on scripted ones."""
+
+import math
+import threading
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polishgen.bench import decode_by_window, measure_decoding
+from polishgen.errors import ParameterError
+from polishgen.generate import GenerationConfig, StopWatcher, stream_pieces
+from polishgen.language_model import LanguageModel
+from polishgen.models import ARCHITECTURES, build_model, preset_config
+from polishgen.tokenizer import Tokenizer
+
+NARROW = {
+    "transformer": {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 24},
+    "gru": {"embedding_size": 16, "hidden_size": 24},
+    "bdh": {"width": 16, "n_neurons": 64, "n_layers": 2},
+}
+BYTES = Tokenizer.from_ranks({bytes([value]): value for value in range(256)})
+PROMPT = "Żółw szedł"
+
+
+def byte_model(architecture: str, std: float = 0.5) -> LanguageModel:
+    """A narrow random model over single bytes."""
+    torch.manual_seed(0)
+    model = build_model(
+        preset_config(architecture, "compact", vocab_size=257, **NARROW[architecture])
+    )
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=std)
+    return LanguageModel(architecture, model.double().eval(), BYTES, {})
+
+
+class Scripted(torch.nn.Module):
+    """Says the bytes of `script` one after another, whatever it reads; then the boundary."""
+
+    def __init__(self, script: bytes, prompt_length: int):
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+        self.script, self.prompt_length = [*script, BYTES.boundary_id], prompt_length
+
+    def forward(self, tokens, state):
+        read = (state or 0) + tokens.shape[1]
+        logits = torch.zeros(1, tokens.shape[1], BYTES.n_vocab)
+        place = read - self.prompt_length - 1
+        logits[0, -1, self.script[min(place, len(self.script) - 1)]] = 50.0
+        return logits, read
+
+
+def say(script: str | bytes, prompt: str = "", **options) -> list:
+    """Pieces that a model which says `script` generates."""
+    script = script.encode() if isinstance(script, str) else script
+    options = {"max_new_tokens": 500, **options}
+    model = Scripted(script, len(prompt.removesuffix(" ").encode()))
+    return list(stream_pieces(model, BYTES, prompt, GenerationConfig(**options)))
+
+
+def text_of(pieces) -> str:
+    return "".join(piece.text for piece in pieces)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_same_seed_same_text_and_streaming_changes_nothing(architecture):
+    lm = byte_model(architecture)
+    texts = [lm.generate(PROMPT, max_new_tokens=60, seed=seed) for seed in (7, 7, 8)]
+    assert texts[0] == texts[1] != texts[2]
+    pieces = list(lm.stream(PROMPT, max_new_tokens=60, seed=7))
+    assert text_of(pieces) == texts[0]
+    assert [len(piece.token_ids) for piece in pieces] == [1] * len(pieces)
+    times = [piece.seconds for piece in pieces]
+    assert times == sorted(times) and times[0] > 0
+    assert {piece.finish_reason for piece in pieces[:-1]} <= {None}
+    assert pieces[-1].finish_reason in ("length", "boundary")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_decoding_with_state_is_decoding_without(architecture):
+    """Greedy tokens against reading the whole text anew for each of them."""
+    lm = byte_model(architecture)
+    pieces = lm.stream(PROMPT, max_new_tokens=80, temperature=0.0)
+    tokens = [BYTES.boundary_id, *PROMPT.encode()]
+    for piece in pieces:
+        with torch.no_grad():
+            expected = lm.model(torch.tensor([tokens]))[0][0, -1].argmax().item()
+        assert piece.token_ids == (expected,)
+        tokens.append(expected)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_bench_compares_two_ways_to_the_same_text(architecture):
+    lm = byte_model(architecture)
+    speed = measure_decoding(lm, new_tokens=10, repeats=2, prompt="Ala")
+    assert speed.same_text and 1 <= speed.tokens <= 10
+    assert speed.tokens_per_second > 0 and speed.window_tokens_per_second > 0
+    # Beyond a context of 24 the window forgets; the transformer's own window is not the same.
+    beyond = decode_by_window(lm, "A" * 40, GenerationConfig(max_new_tokens=3))
+    assert len(beyond) == 3
+
+
+def test_threads_get_what_each_would_get_alone():
+    lm = byte_model("transformer")
+    alone = {seed: lm.generate(PROMPT, max_new_tokens=40, seed=seed) for seed in range(6)}
+    together = {}
+
+    def run(seed):
+        together[seed] = lm.generate(PROMPT, max_new_tokens=40, seed=seed)
+
+    threads = [threading.Thread(target=run, args=(seed,)) for seed in alone]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == alone
+
+
+def test_several_prompts_each_get_what_they_would_get_alone():
+    lm = byte_model("bdh")
+    prompts = [PROMPT, "", "Kot"]
+    together = lm.generate(prompts, max_new_tokens=20, seed=3)
+    assert together == [lm.generate(prompt, max_new_tokens=20, seed=3) for prompt in prompts]
+    assert lm.generate([], seed=3) == []
+
+
+def test_ends_at_the_boundary_and_at_the_length():
+    pieces = say("Koniec.")
+    assert (text_of(pieces), pieces[-1].finish_reason) == ("Koniec.", "boundary")
+    pieces = say("Koniec.", max_new_tokens=4)
+    assert (text_of(pieces), pieces[-1].finish_reason) == ("Koni", "length")
+
+
+def test_characters_come_whole():
+    pieces = say("żółć 🐢!")
+    assert [piece.text for piece in pieces if piece.text] == list("żółć 🐢!")
+    cut = say("ż".encode()[:1] + b"a")
+    assert text_of(cut) == "\ufffda"
+    assert text_of(say("aż", max_new_tokens=2)) == "a\ufffd"
+
+
+def test_a_space_at_the_end_of_the_prompt_is_the_first_tokens_own():
+    assert text_of(say(" kot", prompt="Był sobie ")) == "kot"
+    ranks = {bytes([value]): value for value in range(256)} | {b" k": 256}
+    tokenizer = Tokenizer.from_ranks(ranks)
+    torch.manual_seed(1)
+    model = build_model(preset_config("gru", "compact", vocab_size=258, **NARROW["gru"]))
+    lm = LanguageModel("gru", model.eval(), tokenizer, {})
+    for seed in range(10):
+        first = next(lm.stream("Ala ", seed=seed, temperature=2.0, top_p=1.0))
+        assert tokenizer.token_bytes(first.token_ids[0]).startswith(b" ")
+        assert not first.text.startswith(" ")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.text("abż", max_size=20),
+    stop=st.lists(st.text("abż", min_size=1, max_size=4), min_size=1, max_size=3),
+    data=st.data(),
+)
+def test_stop_strings_end_the_text_however_it_is_cut(text, stop, data):
+    # The first place at which the text so far holds a stop string, and what stands before that.
+    expected, stopped = text, False
+    for end in range(1, len(text) + 1):
+        complete = [s for s in stop if text[:end].endswith(s)]
+        if complete:
+            expected, stopped = text[: end - max(map(len, complete))], True
+            break
+    watcher, shown, rest = StopWatcher(tuple(stop)), "", text
+    while rest and not watcher.stopped:
+        size = data.draw(st.integers(1, len(rest)))
+        shown += watcher.push(rest[:size])
+        assert expected.startswith(shown)
+        rest = rest[size:]
+    shown += "" if watcher.stopped else watcher.flush()
+    assert (shown, watcher.stopped) == (expected, stopped)
+
+
+def test_stop_strings_in_the_stream():
+    pieces = say("Raz. Dwa. Trzy.", stop="Dw")
+    assert (text_of(pieces), pieces[-1].finish_reason) == ("Raz. ", "stop")
+    assert len(pieces) == len("Raz. Dw")
+    assert text_of(say("Raz. D", stop=["Dwa", "xyz"])) == "Raz. D"
+    assert text_of(say("Raz. Dwa", stop="Dwa!", max_new_tokens=8)) == "Raz. Dwa"
+
+
+@pytest.mark.parametrize(
+    "prompt", ["", " ", "\ud800x", "🐢" * 300, "<|endoftext|>", "a\x00b\u202e"]
+)
+def test_any_prompt_works(prompt):
+    text = byte_model("gru").generate(prompt, max_new_tokens=5, seed=1)
+    assert isinstance(text, str)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_new_tokens", 0),
+        ("max_new_tokens", 10_001),
+        ("max_new_tokens", 5.0),
+        ("temperature", math.nan),
+        ("top_p", 0),
+        ("seed", -1),
+        ("seed", 2**63),
+        ("seed", "7"),
+        ("stop", ""),
+        ("stop", ["a", 3]),
+        ("stop", ["a"] * 17),
+        ("stop", 5),
+        ("prompt", None),
+        ("prompt", b"abc"),
+        ("prompt", "x" * 1_000_001),
+    ],
+)
+def test_bad_arguments_are_refused_at_once_and_by_name(name, value):
+    arguments = {"prompt": PROMPT, name: value}
+    with pytest.raises(ParameterError) as caught:
+        byte_model("gru").stream(**arguments)
+    assert caught.value.parameter == name
+    with pytest.raises(ParameterError):
+        byte_model("gru").generate(**arguments)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_score_is_the_models_own_probability(architecture):
+    lm = byte_model(architecture, std=0.2)
+    text = "Zażółć gęślą jaźń. " * 20
+    score = lm.score(text)
+    inputs = torch.tensor([[BYTES.boundary_id, *text.encode()]])
+    with torch.no_grad():
+        logs = lm.model(inputs)[0][0, :-1].log_softmax(-1)
+    expected = logs.gather(1, inputs[0, 1:, None])[:, 0].tolist()
+    assert score.tokens == tuple(text.encode()) and len(score.tokens) > 256
+    assert score.logprobs == pytest.approx(expected, rel=1e-9)
+    mean = sum(expected) / len(expected)
+    assert score.perplexity == pytest.approx(math.exp(-mean))
+    # One token is one byte here, so both measures say the same.
+    assert score.bits_per_byte == pytest.approx(math.log2(score.perplexity))
+
+
+def test_score_refuses_nothing_and_no_text():
+    for text in ("", None, 3):
+        with pytest.raises(ParameterError, match="text"):
+            byte_model("gru").score(text)

@@ -1,0 +1,167 @@
+"""Sampling against the definitions written out in plain Python, and against its own frequencies."""
+
+import math
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polishgen.errors import ParameterError, PolishgenError
+from polishgen.sampling import (
+    SAMPLING_PRESETS,
+    SamplingConfig,
+    next_token_distribution,
+    sample_token,
+)
+
+PLAIN = {"temperature": 1.0, "top_p": 1.0}
+logits_lists = st.lists(st.floats(-8, 8), min_size=2, max_size=40)
+
+
+def reference(logits, seen, temperature, top_k, top_p, min_p, penalty):
+    """The distribution by the definitions, one token at a time, with sorting and no tricks."""
+    scores = [
+        (x * penalty if x < 0 else x / penalty) if token in seen else x
+        for token, x in enumerate(logits)
+    ]
+    highest = max(scores)
+    weights = [math.exp((x - highest) / temperature) for x in scores]
+    kept = set(range(len(weights)))
+    if 0 < top_k < len(weights):
+        border = sorted(weights, reverse=True)[top_k - 1]
+        kept = {token for token in kept if weights[token] >= border}
+    total = math.fsum(weights[token] for token in kept)
+    nucleus, mass = set(), 0.0
+    for token in sorted(kept, key=lambda token: (-weights[token], token)):
+        if mass >= top_p * total and top_p < 1:
+            break
+        nucleus.add(token)
+        mass += weights[token]
+    best = max(weights)
+    final = {token for token in nucleus if weights[token] >= min_p * best}
+    total = math.fsum(weights[token] for token in final)
+    return [weights[t] / total if t in final else 0.0 for t in range(len(weights))]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    logits=logits_lists,
+    temperature=st.floats(0.1, 3),
+    top_k=st.integers(0, 45),
+    top_p=st.floats(0.01, 1),
+    min_p=st.floats(0, 1),
+    penalty=st.floats(0.5, 3),
+    data=st.data(),
+)
+def test_distribution_is_the_one_defined(logits, temperature, top_k, top_p, min_p, penalty, data):
+    seen = data.draw(st.sets(st.integers(0, len(logits) - 1), max_size=10))
+    config = SamplingConfig(temperature, top_k, top_p, min_p, penalty)
+    tensor = torch.tensor(logits, dtype=torch.float64)
+    got = next_token_distribution(tensor, torch.tensor(sorted(seen), dtype=torch.int64), config)
+    expected = reference(logits, seen, temperature, top_k, top_p, min_p, penalty)
+    # Where a sum falls on the border to the last digit, either side is right.
+    differing = [t for t, p in enumerate(got.tolist()) if (p == 0) != (expected[t] == 0)]
+    assert len(differing) <= 1
+    if not differing:
+        assert got.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-15)
+
+
+def test_top_p_by_hand():
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    none = torch.tensor([], dtype=torch.int64)
+    at = [
+        next_token_distribution(logits, none, SamplingConfig(temperature=1.0, top_p=p))
+        .count_nonzero()
+        .item()
+        for p in (0.4, 0.6, 0.79, 0.9, 1.0)
+    ]
+    assert at == [1, 2, 2, 3, 4]
+
+
+def test_penalty_counts_a_token_once_however_often_it_was_seen():
+    logits = torch.tensor([2.0, -2.0, 1.0])
+    config = SamplingConfig(repetition_penalty=2.0, **PLAIN)
+    got = next_token_distribution(logits, torch.tensor([0, 0, 1, 1, 1]), config)
+    expected = torch.softmax(torch.tensor([1.0, -4.0, 1.0], dtype=torch.float64), 0)
+    assert got.tolist() == pytest.approx(expected.tolist())
+
+
+def test_temperature_0_is_greedy_and_draws_nothing():
+    generator = torch.Generator().manual_seed(5)
+    before = generator.get_state()
+    logits = torch.tensor([0.0, 3.0, 2.9, -torch.inf])
+    seen = torch.tensor([], dtype=torch.int64)
+    assert sample_token(logits, seen, SamplingConfig(temperature=0), generator) == 1
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_tiny_temperatures_do_not_overflow():
+    generator = torch.Generator().manual_seed(5)
+    logits, seen = torch.tensor([1.0, 80.0, 79.0]), torch.tensor([0])
+    for temperature in (1e-300, 1e-12, 1e-3):
+        config = SamplingConfig(temperature=temperature, top_p=1.0)
+        assert sample_token(logits, seen, config, generator) == 1
+
+
+def test_draws_come_as_often_as_their_probabilities_say():
+    probabilities = [0.42, 0.0, 0.3, 0.2, 0.08]
+    logits = torch.tensor(probabilities).log()
+    generator = torch.Generator().manual_seed(0)
+    seen = torch.tensor([], dtype=torch.int64)
+    config, draws = SamplingConfig(**PLAIN), 20_000
+    counts = Counter(sample_token(logits, seen, config, generator) for _ in range(draws))
+    assert counts[1] == 0
+    # Pearson's statistic, three degrees of freedom: over 16.3 once in a thousand seeds.
+    chi2 = sum((counts[t] - draws * p) ** 2 / (draws * p) for t, p in enumerate(probabilities) if p)
+    assert chi2 < 16.3
+
+
+@settings(max_examples=25, deadline=None)
+@given(logits=logits_lists, seed=st.integers(0, 1000))
+def test_a_filtered_token_is_never_drawn(logits, seed):
+    tensor, seen = torch.tensor(logits), torch.tensor([0])
+    config = SamplingConfig(temperature=1.5, top_k=3, top_p=0.7, min_p=0.1)
+    allowed = next_token_distribution(tensor, seen, config).nonzero()[:, 0].tolist()
+    generator = torch.Generator().manual_seed(seed)
+    assert sample_token(tensor, seen, config, generator) in allowed
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_logits_of_a_damaged_model_are_an_error(bad):
+    with pytest.raises(PolishgenError, match="finite"):
+        next_token_distribution(torch.tensor([0.0, bad]), torch.tensor([0]), SamplingConfig())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", -0.1),
+        ("temperature", 5.1),
+        ("temperature", math.nan),
+        ("temperature", "1"),
+        ("temperature", None),
+        ("temperature", True),
+        ("top_k", -1),
+        ("top_k", 2.0),
+        ("top_k", 100_001),
+        ("top_p", 0.0),
+        ("top_p", 1.01),
+        ("min_p", -0.5),
+        ("min_p", math.inf),
+        ("repetition_penalty", 0.4),
+        ("repetition_penalty", 3.5),
+    ],
+)
+def test_out_of_range_is_refused_by_name(name, value):
+    with pytest.raises(ParameterError) as caught:
+        SamplingConfig(**{name: value})
+    assert caught.value.parameter == name
+    assert name in str(caught.value) and repr(value) in str(caught.value)
+
+
+def test_the_reports_preset_filters_nothing():
+    logits = torch.randn(50, dtype=torch.float64)
+    got = next_token_distribution(logits, torch.tensor([3]), SAMPLING_PRESETS["report"])
+    assert got.tolist() == pytest.approx(logits.softmax(0).tolist())
