@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import Hub
+from page_server import ServedPage, serve_page
 
 SUBJECTS = ("Stary młynarz", "Mała Zosia", "Żołnierz", "Ciotka Łucja", "Ktoś obcy", "Pies sąsiada")
 VERBS = ("szedł przez wieś", "patrzył na rzekę", "śpiewał pod oknem", "czekał na list", "milczał")
@@ -92,3 +93,10 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.delenv("HF_TOKEN", raising=False)
         yield hub
         close_session()
+
+
+@pytest.fixture(scope="session")
+def served_page() -> Iterator[ServedPage]:
+    """The page, served by a process of its own."""
+    with serve_page() as page:
+        yield page

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from polishgen.page import style, write_tab
+from polishgen.page import api, style, write_tab
 from polishgen.page.models import models
 from polishgen.page.texts import I18N
 
@@ -20,6 +20,7 @@ def build_page() -> gr.Blocks:
         with gr.Tabs():
             with gr.Tab(I18N("tab_write"), id="write"):
                 write_tab.build(page)
+        api.add_endpoints()
     return page.queue(default_concurrency_limit=CONCURRENT_RUNS, max_size=QUEUE_LENGTH)
 
 

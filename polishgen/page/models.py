@@ -6,6 +6,7 @@ from functools import lru_cache
 import torch
 
 from polishgen.checkpoint import bundled_names
+from polishgen.errors import check_choice
 from polishgen.language_model import LanguageModel, load
 
 TITLES = {"gru": "GRU", "transformer": "Transformer", "bdh": "Dragon Hatchling"}
@@ -31,6 +32,11 @@ def load_warm(name: str) -> LanguageModel:
     model = load(name)
     model.generate("Pewnego razu", max_new_tokens=2, seed=0)
     return model
+
+
+def model_named(name: str) -> LanguageModel:
+    """The model `name`; `ParameterError` if it is none of the bundled ones."""
+    return models()[check_choice("model", name, bundled_names())]
 
 
 def title(name: str) -> str:

@@ -4,19 +4,21 @@ Notable: a link holds everything itself (nothing is kept on the server), so it w
 the page, and for as long as the models stay the same.
 """
 
-from collections.abc import Iterator, Mapping
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from urllib.parse import urlencode
 
 from polishgen.checkpoint import bundled_names
-from polishgen.errors import ParameterError, check_int, check_str
-from polishgen.generate import MAX_NEW_TOKENS, Piece
+from polishgen.errors import ParameterError, check_choice, check_int, check_str
+from polishgen.generate import Piece, check_stop
 from polishgen.page.models import models
 from polishgen.sampling import SamplingConfig
+from polishgen.tokenizer import SURROGATE
 
 # As much as all models read in under a second, so that Stop always works at once.
 PROMPT_LIMIT = 4_000
-PAGE_MAX_TOKENS = 1_000
+MAX_TOKENS = 1_000
 MAX_ROUNDS = 20
 MAX_SEED = 2**31 - 1
 
@@ -25,8 +27,8 @@ MAX_SEED = 2**31 - 1
 class RunSettings:
     """One press of Generate, and `rounds` - 1 of Continue.
 
-    `stop`: strings, one a line. Every round uses the same settings and seed and continues the text
-    so far. Raises `ParameterError` for anything out of range.
+    Every round uses the same settings and seed and continues the text so far. Raises
+    `ParameterError` for anything out of range.
     """
 
     prompt: str
@@ -37,19 +39,18 @@ class RunSettings:
     top_p: float = 0.95
     min_p: float = 0.0
     repetition_penalty: float = 1.0
-    stop: str = ""
+    stop: tuple[str, ...] = ()
     seed: int = 0
     rounds: int = 1
 
     def __post_init__(self):
-        check_str("prompt", self.prompt, PROMPT_LIMIT)
-        check_str("stop", self.stop, PROMPT_LIMIT)
-        check_int("max_new_tokens", self.max_new_tokens, 1, MAX_NEW_TOKENS)
+        prompt = SURROGATE.sub("\ufffd", check_str("prompt", self.prompt, PROMPT_LIMIT))
+        object.__setattr__(self, "prompt", prompt)
+        check_int("max_new_tokens", self.max_new_tokens, 1, MAX_TOKENS)
         check_int("seed", self.seed, 0, MAX_SEED)
         check_int("rounds", self.rounds, 1, MAX_ROUNDS)
-        object.__setattr__(self, "models", tuple(self.models))
-        if not self.models or not set(self.models) <= set(bundled_names()):
-            raise ParameterError("models", list(self.models), "at least one of the bundled models")
+        object.__setattr__(self, "stop", check_stop(self.stop))
+        object.__setattr__(self, "models", check_models(self.models))
         self.sampling()
 
     def sampling(self) -> SamplingConfig:
@@ -62,7 +63,7 @@ class RunSettings:
         """One stream of pieces a model, each continuing its own text in `texts`."""
         options = asdict(self.sampling()) | {
             "max_new_tokens": self.max_new_tokens,
-            "stop": self.stop.splitlines() or None,
+            "stop": self.stop,
             "seed": self.seed,
         }
         library = models()
@@ -73,7 +74,7 @@ class RunSettings:
 
     def query(self) -> str:
         """The settings as a URL's query; what has its default value is left out."""
-        values = asdict(self) | {"models": ",".join(self.models)}
+        values = asdict(self) | {"models": ",".join(self.models), "stop": "\n".join(self.stop)}
         return urlencode(
             {f.name: values[f.name] for f in fields(self) if values[f.name] != f.default}
         )
@@ -84,17 +85,37 @@ class RunSettings:
 
         Raises `ParameterError` for a value that is not allowed, by name.
         """
-        values: dict[str, object] = {"prompt": query.get("prompt", "")}
-        names = query.get("models", "")
-        values["models"] = tuple(names.split(",")) if names else bundled_names()
-        for field in fields(cls):
-            if field.name in query and field.name not in values:
-                values[field.name] = parse(field.name, query[field.name], field.type)
-        return cls(**values)
+        values: dict[str, object] = {
+            f.name: parse(f.name, query[f.name], f.type)
+            for f in fields(cls)
+            if f.type in (int, float) and f.name in query
+        }
+        names = query.get("models")
+        return cls(
+            prompt=query.get("prompt", ""),
+            models=names.split(",") if names else bundled_names(),
+            stop=query.get("stop", "").splitlines(),
+            **values,
+        )
 
 
-def parse(name: str, text: str, kind: type) -> object:
-    """`text` as `kind` (int, float or str); `ParameterError` if it is none."""
+def check_models(names: object) -> tuple[str, ...]:
+    """Names of bundled models, each once and in the order they are shown."""
+    known = bundled_names()
+    if isinstance(names, str) or not isinstance(names, Sequence) or not names:
+        raise ParameterError("models", names, "a list of some of " + ", ".join(known))
+    for name in names:
+        check_choice("models", name, known)
+    return tuple(name for name in known if name in names)
+
+
+def new_seed() -> int:
+    """A seed that nobody chose, short enough to be copied by hand."""
+    return secrets.randbelow(1_000_000)
+
+
+def parse(name: str, text: str, kind: type[int] | type[float]) -> int | float:
+    """`text` as `kind`; `ParameterError` if it is none."""
     try:
         return kind(text)
     except ValueError as error:

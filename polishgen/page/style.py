@@ -1,4 +1,4 @@
-"""How the page looks: a theme with the system's own fonts, and what Gradio's themes do not cover."""
+"""How the page looks: a theme with the system's own fonts, and what themes do not cover."""
 
 import gradio as gr
 

@@ -32,7 +32,7 @@ ENGLISH: dict[str, str] = {
     "generate": "Generate",
     "stop_button": "Stop",
     "continue": "Continue",
-    "again": "Again, another seed",
+    "again": "Another seed",
     "settings": "Settings",
     "max_new_tokens": "Length in tokens",
     "max_new_tokens_info": "How much each model adds; a Polish word is about two tokens.",
@@ -64,8 +64,8 @@ ENGLISH: dict[str, str] = {
     "ended_stop": " · met a stop string",
     "ended_boundary": " · ended its story",
     "stats_explained": (
-        "The models take turns, a token each. Tokens/s counts a model's own turns only, reading the "
-        "beginning included; the wait for the first token counts everybody's."
+        "The models take turns, a token each. Tokens/s counts a model's own turns only, reading "
+        "the beginning included; the wait for the first token counts everybody's."
     ),
     "share": "Keep and share",
     "link": "Link that repeats this run",
@@ -84,7 +84,7 @@ ENGLISH: dict[str, str] = {
     "allowed_text": "a text of 1 to 20,000 characters",
     "allowed_models": "at least one of gru, transformer, bdh",
     "allowed_model": "one of gru, transformer, bdh",
-    "allowed_max_new_tokens": "a whole number from 1 to 10,000",
+    "allowed_max_new_tokens": "a whole number from 1 to 1,000",
     "allowed_temperature": "a number from 0 to 5",
     "allowed_top_k": "a whole number from 0 to 100,000",
     "allowed_top_p": "a number above 0, up to 1",

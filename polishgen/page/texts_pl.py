@@ -33,16 +33,23 @@ POLISH: dict[str, str] = {
     "generate": "Generuj",
     "stop_button": "Stop",
     "continue": "Pisz dalej",
-    "again": "Jeszcze raz, z innym ziarnem",
+    "again": "Inne ziarno",
     "settings": "Ustawienia",
     "max_new_tokens": "Długość w tokenach",
     "max_new_tokens_info": "Ile dopisze każdy model; polskie słowo to około dwóch tokenów.",
     "temperature": "Temperatura",
-    "temperature_info": "0 bierze zawsze najbardziej prawdopodobny token; im wyżej, tym więcej niespodzianek.",
+    "temperature_info": (
+        "0 bierze zawsze najbardziej prawdopodobny token; im wyżej, tym więcej niespodzianek."
+    ),
     "top_p": "Top p",
-    "top_p_info": "Losuje tylko spośród najbardziej prawdopodobnych tokenów, które razem osiągają to prawdopodobieństwo.",
+    "top_p_info": (
+        "Losuje tylko spośród najbardziej prawdopodobnych tokenów, które razem osiągają to "
+        "prawdopodobieństwo."
+    ),
     "top_k": "Top k",
-    "top_k_info": "Losuje tylko spośród tylu najbardziej prawdopodobnych tokenów; 0 oznacza wszystkie.",
+    "top_k_info": (
+        "Losuje tylko spośród tylu najbardziej prawdopodobnych tokenów; 0 oznacza wszystkie."
+    ),
     "min_p": "Min p",
     "min_p_info": "Odrzuca tokeny mniej prawdopodobne niż taki ułamek najbardziej prawdopodobnego.",
     "repetition_penalty": "Kara za powtórzenia",
@@ -65,17 +72,20 @@ POLISH: dict[str, str] = {
     "ended_stop": " · trafił na napis kończący",
     "ended_boundary": " · zakończył opowieść",
     "stats_explained": (
-        "Modele piszą na zmianę, po jednym tokenie. Tokeny na sekundę liczą tylko czas własnych kolejek "
-        "modelu, razem z czytaniem początku; czekanie na pierwszy token obejmuje kolejki wszystkich."
+        "Modele piszą na zmianę, po jednym tokenie. Tokeny na sekundę liczą tylko czas własnych "
+        "kolejek modelu, razem z czytaniem początku; czekanie na pierwszy token obejmuje kolejki "
+        "wszystkich."
     ),
     "share": "Zachowaj i udostępnij",
     "link": "Link, który powtarza ten przebieg",
-    "link_info": "Otwiera stronę z tym początkiem, tymi ustawieniami i tym ziarnem, po czym generuje.",
+    "link_info": (
+        "Otwiera stronę z tym początkiem, tymi ustawieniami i tym ziarnem, po czym generuje."
+    ),
     "download_text": "Pobierz tekst",
     "download_json": "Pobierz JSON",
     "prompt_cut": (
-        "Początek ma {length} znaków; modele dostają ostatnie {limit}, czyli więcej, niż którykolwiek "
-        "z nich pamięta."
+        "Początek ma {length} znaków; modele dostają ostatnie {limit}, czyli więcej, niż "
+        "którykolwiek z nich pamięta."
     ),
     "choose_model": "Wybierz przynajmniej jeden model.",
     "nothing_to_continue": "Nie ma jeszcze czego kontynuować. Najpierw naciśnij „Generuj”.",
@@ -85,7 +95,7 @@ POLISH: dict[str, str] = {
     "allowed_text": "tekst o długości od 1 do 20 000 znaków",
     "allowed_models": "co najmniej jeden z modeli: gru, transformer, bdh",
     "allowed_model": "jeden z modeli: gru, transformer, bdh",
-    "allowed_max_new_tokens": "liczba całkowita od 1 do 10 000",
+    "allowed_max_new_tokens": "liczba całkowita od 1 do 1000",
     "allowed_temperature": "liczba od 0 do 5",
     "allowed_top_k": "liczba całkowita od 0 do 100 000",
     "allowed_top_p": "liczba większa od 0, najwyżej 1",

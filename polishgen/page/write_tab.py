@@ -5,9 +5,8 @@ presses Stop or leaves; no work is done between two updates, so closing it frees
 """
 
 import json
-import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -18,15 +17,14 @@ from polishgen.checkpoint import bundled_names
 from polishgen.page.failures import told_to_visitor
 from polishgen.page.models import model_choices, models, title
 from polishgen.page.run_settings import (
-    MAX_SEED,
-    PAGE_MAX_TOKENS,
+    MAX_TOKENS,
     PROMPT_LIMIT,
     RunSettings,
+    new_seed,
 )
 from polishgen.page.texts import I18N, TEXTS, language_of, number, say
 from polishgen.page.turns import Progress, take_turns
 from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
-from polishgen.tokenizer import SURROGATE
 
 FIRST_PROMPT = "Pewnego razu młody książe"
 EXAMPLE_PROMPTS = (
@@ -128,7 +126,8 @@ def build(page: gr.Blocks) -> dict[str, gr.Textbox]:
                 I18N("download_json"), interactive=False, elem_id="download-json"
             )
 
-    run, queued = gr.State(None), gr.State(0)
+    # The last run's settings; rounds that a link asks for; rounds of a run by hand.
+    run, queued, one = gr.State(None), gr.State(0), gr.State(1)
     texts = [column.text for column in columns.values()]
     stats = [column.stats for column in columns.values()]
     shown = [*texts, *stats, run]
@@ -146,11 +145,11 @@ def build(page: gr.Blocks) -> dict[str, gr.Textbox]:
         gr.on(
             [generate.click, prompt.submit],
             write,
-            controls.settings(),
+            [*controls.settings(), one],
             shown,
             **streaming,
         ),
-        redraw.then(write, controls.settings(), shown, **streaming),
+        redraw.then(write, [*controls.settings(), one], shown, **streaming),
         queued.change(write, [*controls.settings(), queued], shown, **streaming),
         more.click(write_on, [run, *texts], shown, **streaming),
     ]
@@ -204,7 +203,7 @@ def build_column(name: str) -> Column:
 def build_settings() -> list[gr.components.Component]:
     """Length, sampling, stop strings and seed, in the order of `RunSettings`' fields."""
     ranges = {
-        "max_new_tokens": (1, PAGE_MAX_TOKENS, 1),
+        "max_new_tokens": (1, MAX_TOKENS, 1),
         "temperature": (0.0, 2.0, 0.05),
         "top_k": (0, 500, 1),
         "top_p": (0.05, 1.0, 0.01),
@@ -255,24 +254,24 @@ def open_page(request: gr.Request) -> list:
     linked = "prompt" in query
     with told_to_visitor(language):
         settings = RunSettings.from_query(query) if linked else replace(DEFAULTS, seed=new_seed())
-    values = list(asdict(settings).values())[:-1]
-    values[1] = list(settings.models)
+    shown = asdict(settings) | {
+        "models": list(settings.models),
+        "stop": "\n".join(settings.stop),
+    }
+    values = list(shown.values())[:-1]
     preset = gr.Radio(preset_choices(language), value=matching_preset(*values[3:8]))
     return [*headers, *stats, *values, preset, settings.rounds if linked else 0]
 
 
 def write(request: gr.Request, *values: object) -> Iterator[list]:
-    """One run with these controls; a last value beyond them is the number of rounds."""
+    """One run with the controls' values and, last, a number of rounds."""
     language = language_of(request)
     with told_to_visitor(language):
-        if not values[1]:
-            raise gr.Error(say(language, "choose_model"), print_exception=False)
-        settings = settings_from(language, *values)
+        settings = settings_from(language, values)
         texts = dict.fromkeys(settings.models, settings.prompt)
         for done in range(settings.rounds):
             current = replace(settings, rounds=done + 1)
-            for update in stream(current, texts, language):
-                yield update
+            yield from stream(current, texts, language)
 
 
 def write_on(request: gr.Request, run: dict | None, *shown: str) -> Iterator[list]:
@@ -287,21 +286,23 @@ def write_on(request: gr.Request, run: dict | None, *shown: str) -> Iterator[lis
         yield from stream(settings, {name: texts[name] for name in settings.models}, language)
 
 
-def settings_from(language: str, *values: object) -> RunSettings:
+def settings_from(language: str, values: Sequence[object]) -> RunSettings:
     """Settings from the controls; tells the visitor where a long prompt had to be cut."""
-    prompt, names, *rest = values
-    prompt = SURROGATE.sub("\ufffd", prompt or "")
+    prompt, names, *numbers, stop, seed, rounds = values
+    if not names:
+        raise gr.Error(say(language, "choose_model"), print_exception=False)
+    prompt = prompt or ""
     if len(prompt) > PROMPT_LIMIT:
         length, limit = (number(language, n) for n in (len(prompt), PROMPT_LIMIT))
         gr.Warning(
             say(language, "prompt_cut", length=length, limit=limit), title=say(language, "note")
         )
         prompt = prompt[-PROMPT_LIMIT:]
-    return RunSettings(prompt, tuple(names), *rest)
+    return RunSettings(prompt, names, *numbers, (stop or "").splitlines(), seed, rounds)
 
 
 def stream(settings: RunSettings, texts: dict[str, str], language: str) -> Iterator[list]:
-    """Updates of all texts, all figures and the run's settings; extends `texts` by what was written."""
+    """Updates of all texts, figures and the run's settings; extends `texts` by what was written."""
     streams = settings.streams(texts)
     written = {}
     yield updates(settings, texts, written, language)
@@ -364,11 +365,6 @@ def keep(request: gr.Request, run: dict | None, *shown: str) -> list:
         gr.DownloadButton(value=str(text_file), interactive=True),
         gr.DownloadButton(value=str(json_file), interactive=True),
     ]
-
-
-def new_seed() -> int:
-    """A seed that nobody chose, short enough to be copied by hand."""
-    return secrets.randbelow(min(MAX_SEED, 1_000_000))
 
 
 def preset_choices(language: str) -> list[tuple[str, str]]:
