@@ -1,0 +1,450 @@
+"""The evaluation: each measure against hand-counted cases or a slow reference, and the command."""
+
+import json
+import lzma
+import math
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import invented_text
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polishgen.checkpoint import read_json, save_checkpoint
+from polishgen.errors import ParameterError, PolishgenError
+from polishgen.language_model import LanguageModel, load
+from polishgen.models import build_model, preset_config
+from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
+from training import compressors, evaluate, readme, report_samples, samples, text_figures
+from training.copying import copied_share, longest_span, shared_lengths
+from training.held_out import kept_loss, measure_loss, read_corpus, token_stream
+from training.real_words import clustered_share, is_real, real_word_share, wilson_interval
+from training.repetition import distinct, longest_loop
+from training.text_figures import PASSAGE_WORDS, PASSAGES, all_figures, human_sets
+from training.words import passages_of, words_of, words_written
+
+NARROW = {
+    "transformer": {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 16},
+    "gru": {"embedding_size": 16, "hidden_size": 24, "context_length": 16},
+    "bdh": {"width": 16, "n_neurons": 64, "n_layers": 2, "context_length": 16},
+}
+
+
+@pytest.fixture(scope="module")
+def corpus(tiny_corpus):
+    return read_corpus(tiny_corpus)
+
+
+def random_model(name: str, tiny_corpus: Path) -> LanguageModel:
+    """A narrow model with random weights over the tiny corpus's tokenizer."""
+    from training.data import open_corpus
+
+    tokenizer = open_corpus(tiny_corpus).summary.open_tokenizer(tiny_corpus)
+    torch.manual_seed(5)
+    config = preset_config(name, "compact", vocab_size=tokenizer.n_vocab, **NARROW[name])
+    model = build_model(config).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return LanguageModel(name, model, tokenizer, {})
+
+
+# --- words -----------------------------------------------------------------------------------
+
+
+def test_words_are_runs_of_letters():
+    assert words_of("Żółw, wół-byk i 12a; x_y") == ["Żółw", "wół", "byk", "i", "a", "x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "continuation", "ended", "words"),
+    [
+        ("Stary mły", "narz szedł", True, ["młynarz", "szedł"]),
+        ("Stary mły", "narz szedł", False, ["młynarz"]),
+        ("Stary młynarz", " szedł.", False, ["szedł"]),
+        ("", "Dom", False, []),
+        ("Dom", "", True, []),
+    ],
+)
+def test_words_cut_off_at_the_borders_are_not_judged(prompt, continuation, ended, words):
+    assert words_written(prompt, continuation, ended) == words
+
+
+def test_passages_are_the_text_without_its_rest():
+    assert list(passages_of("a b c, d e f g", 3)) == [["a", "b", "c"], ["d", "e", "f"]]
+    assert list(passages_of("a b", 3)) == []
+
+
+# --- real words ------------------------------------------------------------------------------
+
+
+def test_real_words_are_those_of_the_dictionary():
+    assert all(map(is_real, ["książę", "KSIĄŻĘ", "Warszawa", "zrobiłem", "chciałabym", "żem"]))
+    assert not any(map(is_real, ["żyńda", "krzmuł", "warszawaą", "Xqzt"]))
+
+
+def test_share_counts_words_of_two_letters_or_more():
+    share = real_word_share([["Dom", "z", "w", "brzdąkłąg"], ["i"], ["Rzeka", "stoi"]])
+    assert (share.share, share.count) == (0.75, 4)
+    with pytest.raises(ParameterError, match="two letters"):
+        real_word_share([["z", "i"], []])
+
+
+def test_wilson_interval_of_a_textbook_case():
+    # Agresti & Coull's zero of ten: z² / (n + z²) is the upper end.
+    low, high = wilson_interval(0.0, 10)
+    assert low == pytest.approx(0.0, abs=1e-12)
+    assert high == pytest.approx(1.959964**2 / (10 + 1.959964**2))
+    # The ends are the shares that a test at 5 % just accepts.
+    for end in wilson_interval(0.9, 200):
+        assert abs(0.9 - end) / math.sqrt(end * (1 - end) / 200) == pytest.approx(1.959964)
+
+
+def test_interval_of_alike_clusters_is_that_of_independent_words():
+    share = clustered_share([(9, 10)] * 20)
+    assert (share.low, share.high) == wilson_interval(0.9, 200)
+
+
+def test_interval_of_clusters_that_hang_together_counts_the_clusters():
+    # All or nothing in each text: 40 texts say as much as 40 words (n / (n - 1) apart).
+    share = clustered_share([(50, 50)] * 30 + [(0, 50)] * 10)
+    low, high = wilson_interval(0.75, 40 * 39 / 40)
+    assert (share.low, share.high) == pytest.approx((low, high))
+
+
+def test_interval_holds_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    covered = 0
+    for _ in range(400):
+        # Shares that vary from text to text around 0.8.
+        clusters = [(int(rng.binomial(60, rng.beta(16, 4))), 60) for _ in range(25)]
+        share = clustered_share(clusters)
+        covered += share.low <= 0.8 <= share.high
+    assert 0.91 <= covered / 400 <= 0.98
+
+
+# --- repetition ------------------------------------------------------------------------------
+
+
+def test_distinct_n_counted_by_hand():
+    # ab bc ca ab | ab: three of five bigrams differ; no bigram runs across the border.
+    assert distinct(["abcab", "ab"], 2) == 3 / 5
+    assert distinct(["abcd"], 3) == 1.0
+    assert distinct(["ab", "c"], 3) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("words", "length"),
+    [("abcde", 0), ("aab", 2), ("aaaa", 4), ("xabcabcy", 6), ("xabcabcaby", 8), ("abxab", 0)],
+)
+def test_longest_loop_counted_by_hand(words, length):
+    assert longest_loop(words) == length
+
+
+@given(st.text("ab", max_size=14))
+def test_longest_loop_is_what_trying_everything_finds(words):
+    def loops(text):
+        periods = range(1, len(text) // 2 + 1)
+        return any(text == (text[:p] * len(text))[: len(text)] for p in periods)
+
+    spans = [words[i:j] for i in range(len(words)) for j in range(i + 2, len(words) + 1)]
+    assert longest_loop(words) == max((len(s) for s in spans if loops(s)), default=0)
+
+
+# --- copying ---------------------------------------------------------------------------------
+
+
+def naive_lengths(query: list[str], training: list[list[str]]) -> list[int]:
+    def stands(words):
+        return any(text[i : i + len(words)] == words for text in training for i in range(len(text)))
+
+    return [
+        max((n for n in range(1, len(query) - i + 1) if stands(query[i : i + n])), default=0)
+        for i in range(len(query))
+    ]
+
+
+TEXTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=12), max_size=4)
+
+
+@settings(deadline=None)
+@given(TEXTS, TEXTS)
+def test_shared_lengths_are_what_trying_everything_finds(queries, training):
+    found = shared_lengths(queries, training)
+    assert [list(lengths) for lengths in found] == [naive_lengths(q, training) for q in queries]
+
+
+def test_a_passage_of_the_training_text_is_found_whole_and_only_it():
+    training = [words_of(invented_text(seed, 40)) for seed in range(5)]
+    foreign = [f"obce{i}" for i in range(30)]
+    copied = training[3][50:62]
+    lengths = shared_lengths([[*foreign, *copied, *foreign], foreign], training)
+    assert longest_span(lengths) == 12
+    # 72 words hold 65 8-grams, five of them inside the copy; the other text holds 23, none copied.
+    assert copied_share(lengths) == 5 / (65 + 23)
+    assert (copied_share([np.array([7, 6])]), longest_span([])) == (0.0, 0)
+
+
+def test_figures_tell_a_copyist_from_a_writer_and_a_parrot(corpus):
+    human = human_sets([" ".join(f"słowo{chr(97 + i % 26)}{i}" for i in range(5000))])
+    # Digits are no letters: make the words differ by letters alone.
+    fresh = [[f"s{'abcdefghij'[i % 10] * (i // 10 + 1)}" for i in range(100)]] * 2
+    copied = [words_of(corpus.training[0])[:100], words_of(corpus.training[1])[:100]]
+    loop = [["raz", "dwa"] * 50] * 2
+    fresh, copied, loop, first = all_figures([fresh, copied, loop, human[0]], corpus.training)
+    assert (fresh.copied_8_grams, copied.copied_8_grams) == (0.0, 1.0)
+    assert (fresh.longest_loop, loop.longest_loop) == (0, 100)
+    assert copied.longest_copied_span == 100
+    assert loop.distinct_2 == 2 / 198 and first.distinct_2 < 1
+
+
+def test_human_sets_are_as_long_as_the_models_and_use_nothing_twice():
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = [a + b + c for a in letters for b in letters for c in letters]
+    texts = [" ".join(words[:9000]), " ".join(words[9000:])]
+    sets = human_sets(texts)
+    assert len(sets) == len(words) // PASSAGE_WORDS // PASSAGES
+    assert all(len(passages) == PASSAGES for passages in sets)
+    assert {len(passage) for passages in sets for passage in passages} == {PASSAGE_WORDS}
+    used = [word for passages in sets for passage in passages for word in passage]
+    assert len(used) == len(set(used))
+    # Each set has passages of both texts.
+    assert all(p[0][0][0] < "n" < p[-1][0][0] for p in sets)
+    with pytest.raises(ParameterError, match="held-out text"):
+        human_sets(["za mało"])
+
+
+# --- compressors -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "measure", [compressors.xz_bits_per_byte, compressors.ppmd_bits_per_byte], ids=["xz", "ppmd"]
+)
+def test_compressors_know_what_they_have_read(measure):
+    # 64 signs at random hold six bits each, and next to none where they stood before.
+    text, other = (bytes(random.Random(seed).choices(range(64), k=100_000)) for seed in (1, 2))
+    assert measure(other, text) == pytest.approx(6, rel=0.08)
+    assert measure(other + text, text) < 1.5
+    with pytest.raises(ParameterError, match="text"):
+        measure(other, b"")
+
+
+def test_xz_agrees_with_the_difference_of_two_files():
+    context, text = (invented_text(seed, 4000).encode() for seed in (1, 2))
+    size = len(lzma.compress(context + text, preset=9)) - len(lzma.compress(context, preset=9))
+    assert compressors.xz_bits_per_byte(context, text) == pytest.approx(
+        8 * size / len(text), rel=0.05
+    )
+
+
+def test_compressors_are_measured_once_a_corpus(corpus, tmp_path, monkeypatch):
+    file = tmp_path / "docs" / "compressors.json"
+    rows = compressors.compressor_rows(corpus, file)
+    assert 0 < rows["PPMd, order 12"] < rows["xz -9"] < 3
+    monkeypatch.setattr(compressors, "xz_bits_per_byte", lambda *_: pytest.fail("measured again"))
+    assert compressors.compressor_rows(corpus, file) == rows
+    write = read_json(file) | {"corpus": "another"}
+    file.write_text(json.dumps(write))
+    with pytest.raises(pytest.fail.Exception, match="measured again"):
+        compressors.compressor_rows(corpus, file)
+
+
+# --- samples ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(NARROW))
+def test_samples_are_what_generate_writes(name, tiny_corpus):
+    lm = random_model(name, tiny_corpus)
+    presets = {"plain": SamplingConfig(0.9), "penalised": SamplingConfig(1.1, 40, 0.9, 0.01, 1.2)}
+    prompts = ("", "Stary młynarz", "Ktoś")
+    found = samples.generate_samples(lm, presets, min_words=1, prompts=prompts, new_tokens=40)
+    for preset, texts in found.items():
+        assert [(s.prompt, s.seed) for s in texts[:6]] == [
+            (prompt, seed) for prompt in prompts for seed in (0, 1)
+        ]
+        config = presets[preset]
+        for sample in texts:
+            pieces = list(
+                lm.stream(
+                    sample.prompt,
+                    40,
+                    config.temperature,
+                    config.top_k,
+                    config.top_p,
+                    config.min_p,
+                    config.repetition_penalty,
+                    seed=sample.seed,
+                )
+            )
+            assert sample.text == "".join(piece.text for piece in pieces)
+            assert sample.ended == (pieces[-1].finish_reason == "boundary")
+
+
+def test_more_seeds_until_there_are_words_enough(tiny_corpus):
+    lm = random_model("gru", tiny_corpus)
+    few, many = (
+        samples.generate_samples(lm, {"plain": SamplingConfig()}, words, ("Ktoś",), 60)["plain"]
+        for words in (1, 60)
+    )
+    assert samples.count_words(many) >= 60 > samples.count_words(many[:-1])
+    assert many[: len(few)] == few and [s.seed for s in many] == list(range(len(many)))
+
+
+# --- loss ------------------------------------------------------------------------------------
+
+
+def test_the_loss_is_over_all_of_the_held_out_text(corpus, tiny_corpus):
+    from training.data import open_corpus
+
+    lm = random_model("transformer", tiny_corpus)
+    stream = open_corpus(tiny_corpus).held_out.astype("int64")
+    assert token_stream(lm.tokenizer, corpus.held_out).tolist() == stream.tolist()
+    loss = measure_loss(lm, corpus.held_out)
+    size = sum(len(text.encode()) for text in corpus.held_out)
+    assert loss["held_out_bytes"] == size
+    nats = loss["held_out_loss"] * loss["held_out_tokens"]
+    assert loss["bits_per_byte"] == pytest.approx(nats / math.log(2) / size)
+    lm.metrics = {"bits_per_byte": 1.0}
+    with pytest.raises(PolishgenError, match="--keep-loss"):
+        kept_loss(lm, corpus.held_out)
+    lm.metrics = loss | {"parameters": 7}
+    assert kept_loss(lm, corpus.held_out) == loss
+    with pytest.raises(PolishgenError, match="--keep-loss"):
+        kept_loss(lm, corpus.held_out[1:])
+
+
+# --- the report ------------------------------------------------------------------------------
+
+REPORT = """## Transformer
+**Sieć (Transformer):**
+```python
+print("nie to")
+```
+```
+Sample generation:
+Pies krzmuł.
+```
+| **GRU** | 1 |
+**Transformer Model:**
+
+```
+Dom, brzdąkłąg i rzeka
+stoi.
+```
+### Dragon Hatchling
+```
+Kot śpi
+```
+"""
+
+
+def test_the_reports_last_sample_of_each_model_counts(tmp_path):
+    (tmp_path / "report.txt").write_text(REPORT, encoding="utf-8")
+    shares = report_samples.report_shares(tmp_path)
+    assert {name: (s.share, s.count) for name, s in shares.items()} == {
+        "transformer": (0.75, 4),
+        "bdh": (1.0, 2),
+    }
+    assert next(report_samples.find_samples(REPORT)) == ("transformer", "Pies krzmuł.")
+
+
+def test_the_counts_kept_are_those_of_the_report(tmp_path):
+    kept = report_samples.report_shares(tmp_path)
+    assert {name: round(100 * s.share) for name, s in kept.items()} == {
+        "gru": 36,
+        "transformer": 55,
+        "bdh": 52,
+    }
+    if not list((report_samples.SHARED / "seed").glob("*.txt")):
+        pytest.skip(f"the report is not in {report_samples.SHARED / 'seed'}")
+    assert report_samples.report_shares() == kept
+
+
+# --- the command -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bundle(tiny_corpus, tmp_path, monkeypatch):
+    """Two random models bundled with a README, and everything else kept out of the way."""
+    folder = tmp_path / "checkpoints"
+    for name in ("gru", "transformer"):
+        lm = random_model(name, tiny_corpus)
+        save_checkpoint(folder / name, lm.model, lm.tokenizer, {"training_seconds": 60})
+    page = tmp_path / "README.md"
+    page.write_text("before\n<!-- evaluation -->\nold\n<!-- /evaluation -->\nafter\n")
+    monkeypatch.setattr("polishgen.checkpoint.BUNDLED", folder)
+    monkeypatch.setattr(evaluate, "BUNDLED", folder)
+    monkeypatch.setattr(evaluate, "README", page)
+    monkeypatch.setattr(evaluate, "MIN_WORDS", 40)
+    monkeypatch.setattr(evaluate, "NEW_TOKENS", 20)
+    monkeypatch.setattr(text_figures, "PASSAGES", 4)
+    measured = compressors.compressor_rows
+    monkeypatch.setattr(
+        evaluate, "compressor_rows", lambda corpus: measured(corpus, tmp_path / "rows.json")
+    )
+    return tmp_path
+
+
+def test_the_command_writes_metrics_and_readme(bundle, tiny_corpus, capsys):
+    assert evaluate.main(["--data", str(tiny_corpus)]) == 0
+    metrics = {
+        n: read_json(bundle / "checkpoints" / n / "metrics.json") for n in NARROW if n != "bdh"
+    }
+    page = (bundle / "README.md").read_text()
+    assert page.startswith("before\n<!-- evaluation -->\n") and page.endswith(
+        "evaluation -->\nafter\n"
+    )
+    assert "old" not in page
+    for name, values in metrics.items():
+        assert values["training_seconds"] == 60
+        lm = load(bundle / "checkpoints" / name)
+        assert values["parameters"] == lm.parameters
+        assert f"| {values['parameters']:,} | {values['held_out_loss']:.3f} |" in page
+        assert set(values["evaluation"]["presets"]) == set(SAMPLING_PRESETS)
+        for figures in values["evaluation"]["presets"].values():
+            share = figures["real_words"]
+            assert share["low"] <= share["share"] <= share["high"] and share["count"] >= 40
+            assert f"{100 * share['share']:.1f} % (" in page
+        shown = values["evaluation"]["first_sample"]
+        assert shown["text"] == lm.generate(shown["prompt"], seed=0)
+    human = metrics["gru"]["evaluation"]["human"]
+    # The invented documents repeat a handful of phrases, held out or not.
+    assert human["real_words"]["share"] > 0.9 and human["copied_8_grams"] > 0.5
+    before = page
+    assert evaluate.main(["--data", str(tiny_corpus), "--keep-loss", "--models", "gru"]) == 0
+    assert (bundle / "README.md").read_text() == before
+    assert "bits per byte" in capsys.readouterr().out
+
+
+def test_a_model_elsewhere_leaves_readme_alone(bundle, tiny_corpus, tmp_path, capsys):
+    page = (bundle / "README.md").read_text()
+    shutil.move(bundle / "checkpoints" / "gru", tmp_path / "mine")
+    assert evaluate.main(["--data", str(tiny_corpus), "--models", str(tmp_path / "mine")]) == 0
+    assert "evaluation" in read_json(tmp_path / "mine" / "metrics.json")
+    assert (bundle / "README.md").read_text() == page
+    assert evaluate.main(["--data", str(tmp_path)]) == 2
+    assert "training.prepare" in capsys.readouterr().err
+    assert evaluate.main(["--models", "nonsense"]) == 2
+    assert "nonsense" in capsys.readouterr().err
+
+
+def test_readme_without_its_markers_is_left_alone():
+    for text in ("nothing", readme.END + readme.START, readme.START * 2 + readme.END):
+        with pytest.raises(PolishgenError, match="once each"):
+            readme.replace_section(text, "new")
+    assert readme.replace_section("a" + readme.START + "b" + readme.END + "c", "new") == (
+        f"a{readme.START}\nnew\n{readme.END}c"
+    )
+
+
+@pytest.mark.parametrize(
+    ("copied", "words"),
+    [(0.031, "none has 8-grams of it more than 2 points"), (0.05, "GRU at careful")],
+)
+def test_copying_is_said_plainly(copied, words):
+    figures = {"copied_8_grams": copied}
+    evaluation = {"human": {"copied_8_grams": 0.012}, "presets": {"careful": figures}}
+    assert words in readme.copying_verdict({"gru": {"evaluation": evaluation}})

@@ -1,0 +1,80 @@
+"""The text that models are compared on, and the loss over it.
+
+Every model is measured on the same text, tokenised by its own tokenizer.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from polishgen.checkpoint import METRICS_FILE
+from polishgen.errors import PolishgenError
+from polishgen.evaluation import text_loss
+from polishgen.language_model import LanguageModel
+from polishgen.tokenizer import Tokenizer
+from training.prepare import load_summary
+
+# The more lanes, the faster, and the more context is read twice.
+LANES = 16
+# As the training's export names them in metrics.json.
+LOSS_FIELDS = (
+    "held_out_loss",
+    "perplexity",
+    "bits_per_byte",
+    "held_out_tokens",
+    "held_out_bytes",
+)
+
+
+@dataclass(frozen=True)
+class CorpusTexts:
+    """Texts of both splits of a prepared corpus, a string a document, and the corpus's digest."""
+
+    training: list[str]
+    held_out: list[str]
+    digest: str
+
+
+def read_texts(path: Path) -> list[str]:
+    """The texts in a JSON-lines file that `training.prepare` wrote."""
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line)["text"] for line in file]
+
+
+def read_corpus(folder: str | Path) -> CorpusTexts:
+    """`PolishgenError` unless the folder is a prepared corpus."""
+    folder = Path(folder)
+    digest = load_summary(folder).digest
+    return CorpusTexts(
+        read_texts(folder / "train.jsonl"), read_texts(folder / "val.txt.jsonl"), digest
+    )
+
+
+def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> torch.Tensor:
+    """The texts as one stream (N,) int64, a document boundary before each."""
+    boundary = [tokenizer.boundary_id]
+    rows = [np.array(boundary + tokenizer.encode(text), dtype=np.int64) for text in texts]
+    return torch.from_numpy(np.concatenate(rows))
+
+
+def measure_loss(lm: LanguageModel, texts: Sequence[str]) -> dict[str, float]:
+    """`LOSS_FIELDS` over all of the texts, none of which may hold a lone surrogate."""
+    result = text_loss(lm.model, lm.tokenizer, token_stream(lm.tokenizer, texts), lanes=LANES)
+    values = (result.loss, result.perplexity, result.bits_per_byte, result.tokens, result.n_bytes)
+    return dict(zip(LOSS_FIELDS, values, strict=True))
+
+
+def kept_loss(lm: LanguageModel, texts: Sequence[str]) -> dict[str, float]:
+    """The same as the export of the training measured it; `PolishgenError` if on another text."""
+    size = sum(len(text.encode()) for text in texts)
+    kept = {name: lm.metrics[name] for name in LOSS_FIELDS if name in lm.metrics}
+    if len(kept) < len(LOSS_FIELDS) or kept["held_out_bytes"] != size:
+        raise PolishgenError(
+            f"{lm.name}: {METRICS_FILE} holds no loss over these {size} bytes of held-out text: "
+            "leave --keep-loss away"
+        )
+    return kept
