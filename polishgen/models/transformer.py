@@ -215,7 +215,6 @@ class Transformer(nn.Module):
             for block in self.blocks:
                 nn.init.zeros_(block.attention.output.weight)
                 nn.init.zeros_(block.mlp.contract.weight)
-            nn.init.normal_(self.embedding.weight, std=1.0)
             nn.init.zeros_(self.head.weight)
 
     def forward(
@@ -233,6 +232,9 @@ class Transformer(nn.Module):
     def encode(self, tokens: Tensor, cache: RollingCache | None) -> tuple[Tensor, RollingCache]:
         """Hidden vectors (B, T, width) at rotary positions, and the rolled cache."""
         x = self.embedding(tokens)
+        if self.config.norm == "rms":
+            # However small the table's numbers, and so however fast they learn, blocks see ones.
+            x = rms_norm(x)
         position = cache.position if cache else 0
         features = self.config.width // self.config.n_heads
         rotation = rotary_factors(position, tokens.shape[1], features, ROTARY_BASE, like=x)
