@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from training.prepare import Summary, load_summary
 
 from polishgen.errors import ParameterError
+from training.summary import Summary, load_summary
 
 
 @dataclass(frozen=True)

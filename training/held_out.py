@@ -16,7 +16,7 @@ from polishgen.errors import PolishgenError
 from polishgen.evaluation import text_loss
 from polishgen.language_model import LanguageModel
 from polishgen.tokenizer import Tokenizer
-from training.prepare import load_summary
+from training.summary import load_summary
 
 # The more lanes, the faster, and the more context is read twice.
 LANES = 16

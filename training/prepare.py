@@ -1,14 +1,13 @@
 """Makes a corpus ready for training: read, clean, split by document, tokenise, write.
 
-The split hangs on a hash of each document's text alone, so neither the order of the source nor
-`fraction` moves a document between training and evaluation. `summary.json` is written last: a
-folder without it is no corpus.
+`summary.json` is written last: a folder without it is no corpus.
 """
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from hashlib import blake2b
 from pathlib import Path
 
@@ -17,14 +16,18 @@ import numpy as np
 from polishgen.errors import PolishgenError, check_float, check_int
 from polishgen.tokenizer import CL100K, Tokenizer
 from training.bpe import LARGEST, SMALLEST, train_bpe
-from training.cleaning import Document, RuleCount, clean_all, n_bytes
+from training.cleaning import Document, clean_all, n_bytes
 from training.sources import DEFAULT_BASE_URL, DEFAULT_NAME, read_documents
+from training.split import split_documents, take_fraction, text_hash
+from training.summary import (
+    SUMMARY_FILE,
+    TOKENIZER_FILE,
+    SplitSummary,
+    Summary,
+    write_summary,
+)
 
-SUMMARY_FILE = "summary.json"
-TOKENIZER_FILE = "tokenizer.tiktoken"
 POLISH = "polish"
-# No held-out document may be more than this share of the held-out text aimed at.
-LARGEST_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -54,119 +57,6 @@ class PrepareConfig:
         check_float("held_out", self.held_out, 0.0001, 0.5)
 
 
-@dataclass(frozen=True)
-class SplitSummary:
-    """Size of one split; `tokens` count a document boundary before each document."""
-
-    documents: int
-    bytes: int
-    tokens: int
-
-    @property
-    def bytes_per_token(self) -> float:
-        """UTF-8 bytes for one token of text, boundaries left out."""
-        return self.bytes / max(1, self.tokens - self.documents)
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a prepared folder holds.
-
-    `held_out` names the documents of the evaluation split; `digest` is a hash of all texts.
-    """
-
-    source: str
-    tokenizer: str
-    vocab_size: int
-    dtype: str
-    fraction: float
-    train: SplitSummary
-    val: SplitSummary
-    held_out: list[str]
-    seed: int
-    digest: str
-    rules: list[RuleCount] = field(default_factory=list)
-
-    def open_tokenizer(self, folder: str | Path) -> Tokenizer:
-        """The tokenizer of the corpus in `folder`; `CheckpointError` if it cannot be loaded."""
-        if self.tokenizer == CL100K:
-            return Tokenizer.cl100k()
-        return Tokenizer.from_file(Path(folder) / TOKENIZER_FILE)
-
-
-def load_summary(folder: str | Path) -> Summary:
-    """Reads a prepared folder's summary; `PolishgenError` if the folder is not complete."""
-    path = Path(folder) / SUMMARY_FILE
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        kept = {key.name: data[key.name] for key in fields(Summary)}
-        for split in ("train", "val"):
-            kept[split] = SplitSummary(
-                **{k.name: data[split][k.name] for k in fields(SplitSummary)}
-            )
-        kept["rules"] = [RuleCount(**rule) for rule in data["rules"]]
-        return Summary(**kept)
-    except FileNotFoundError as error:
-        raise PolishgenError(
-            f"{folder} is not a prepared corpus: run `python -m training.prepare --out {folder}`"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise PolishgenError(f"{path} is damaged: prepare the corpus anew") from error
-
-
-# --- split -----------------------------------------------------------------------------------
-
-
-def text_hash(document: Document, seed: int) -> str:
-    """Hex digest of a document's text and a seed, the same on any machine."""
-    content = document.text.encode("utf-8", errors="replace")
-    return blake2b(content, digest_size=16, salt=str(seed).encode()).hexdigest()
-
-
-def in_hash_order(documents: Iterable[Document], seed: int) -> list[Document]:
-    """The documents in an order that depends on their texts and the seed alone."""
-    return sorted(documents, key=lambda document: text_hash(document, seed))
-
-
-def split_documents(
-    documents: Iterable[Document], held_out: float, seed: int
-) -> tuple[list[Document], list[Document]]:
-    """(training, held-out) documents, both in the order of their hashes.
-
-    Held out are documents from the start of that order until they make up about `held_out` of the
-    bytes, passing over those larger than a third of that. `PolishgenError` for fewer than two.
-    """
-    ordered = in_hash_order(documents, seed)
-    if len(ordered) < 2:
-        raise PolishgenError(f"{len(ordered)} documents are left, a split needs at least 2")
-    target = held_out * sum(n_bytes(document.text) for document in ordered)
-    taken = take(ordered, target, LARGEST_SHARE * target)
-    # A small corpus may have no document so short.
-    taken = taken or [min(ordered, key=lambda document: n_bytes(document.text))]
-    chosen = {id(document) for document in taken}
-    return [document for document in ordered if id(document) not in chosen], taken
-
-
-def take(ordered: Sequence[Document], target: float, largest: float) -> list[Document]:
-    """The first documents of at most `largest` bytes until `target` bytes are reached."""
-    taken, total = [], 0
-    for document in ordered:
-        size = n_bytes(document.text)
-        if size <= largest and total < target:
-            taken.append(document)
-            total += size
-    return taken
-
-
-def take_fraction(documents: Sequence[Document], fraction: float) -> list[Document]:
-    """The first documents that make up `fraction` of the bytes; at least one."""
-    target = fraction * sum(n_bytes(document.text) for document in documents)
-    return take(documents, target, float("inf"))
-
-
-# --- writing ---------------------------------------------------------------------------------
-
-
 def token_dtype(vocab_size: int) -> str:
     """Little-endian numpy type that holds every id."""
     return "<u2" if vocab_size <= 65_536 else "<u4"
@@ -189,14 +79,19 @@ def write_texts(path: Path, documents: Sequence[Document]) -> None:
     """Writes title, author and text of every document, a JSON object a line."""
     with path.open("w", encoding="utf-8") as file:
         for document in documents:
-            row = {key: str(document.meta.get(key) or "") for key in ("title", "author")}
+            row = {key: described(document, key) for key in ("title", "author")}
             file.write(json.dumps({**row, "text": document.text}, ensure_ascii=False) + "\n")
+
+
+def described(document: Document, key: str) -> str:
+    """What the source says under `key`, as text that can be written; "" if nothing."""
+    return str(document.meta.get(key) or "").encode("utf-8", errors="replace").decode("utf-8")
 
 
 def label(document: Document) -> str:
     """Author and title, as far as the source gives them."""
-    author = str(document.meta.get("author") or "").split(" (")[0]
-    title = str(document.meta.get("title") or "")
+    author = described(document, "author").split(" (")[0]
+    title = described(document, "title")
     return ": ".join(part for part in (author, title) if part) or text_hash(document, 0)
 
 
@@ -249,19 +144,6 @@ def prepare(config: PrepareConfig) -> Summary:
     return summary
 
 
-def write_summary(path: Path, summary: Summary) -> None:
-    """Writes the summary, whole or not at all."""
-    data = asdict(summary)
-    for split in ("train", "val"):
-        data[split]["bytes_per_token"] = getattr(summary, split).bytes_per_token
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
-    partial.replace(path)
-
-
-# --- command line ----------------------------------------------------------------------------
-
-
 def table(summary: Summary) -> str:
     """The rules' counts and the splits' sizes, for the terminal."""
     lines = [f"{'rule':<20} {'documents':>15} {'megabytes':>21} {'edited':>7}"]
@@ -297,8 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; 1 with a message for an error of the user's or the source's."""
     try:
         print(table(prepare(parse_arguments(arguments))))
-    except PolishgenError as error:
-        print(f"error: {error}")
+    except (PolishgenError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 

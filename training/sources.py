@@ -1,38 +1,28 @@
 """Where documents come from: a SpeakLeash data set, a local file, or a folder of text files.
 
 SpeakLeash publishes each data set as `<name>.manifest` (JSON: sizes and counts) and
-`<name>.jsonl.zst` (a document a line, `{"text": …, "meta": {…}}`). Downloads resume where they
-stopped and are checked against the manifest; whatever is cut, corrupt or short is an error that
-names it, never a smaller corpus.
+`<name>.jsonl.zst` (a document a line, `{"text": …, "meta": {…}}`). Files are checked against their
+manifest; whatever is cut, corrupt or short is an error that names it, never a smaller corpus.
 """
 
 import io
 import json
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
 import zstandard
-from tqdm import tqdm
 
-from polishgen.errors import PolishgenError
 from training.cleaning import Document
+from training.download import SourceError, download, fetch_small
 
 DEFAULT_NAME = "wolne_lektury_corpus"
 DEFAULT_BASE_URL = "https://d6t0.c15.e2-2.dev/speakleash-ds-pub/datasets_text/"
-TIMEOUT_SECONDS = 60
 CHUNK_BYTES = 1 << 20
-ATTEMPTS = 3
-CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
-REMEDY = "delete it to download it anew"
+# Frames made with zstd's --long need a window beyond the decompressor's default limit.
+LARGEST_WINDOW = 1 << 31
 FILE_SUFFIXES = (".jsonl.zst", ".jsonl")
-
-
-class SourceError(PolishgenError):
-    """A source that is missing, cut, corrupt, or smaller than its manifest says."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +39,15 @@ class Manifest:
             data = json.loads(content)
             stats = data.get("stats") or {}
             return cls(count_of(data.get("file_size")), count_of(stats.get("documents")))
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise SourceError(f"the manifest {name} is not a SpeakLeash manifest") from error
 
 
 def count_of(value: object) -> int | None:
     """A positive whole number, or None for anything else (SpeakLeash writes 0 for "unknown")."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value)
+    return int(value) if 0 < value < float("inf") else None
 
 
 def read_documents(
@@ -68,6 +58,8 @@ def read_documents(
     A file's manifest is used when it lies beside it. Raises `SourceError`.
     """
     path = Path(source)
+    if not source:
+        raise SourceError("the source is empty: it must be a path or the name of a data set")
     if path.is_dir():
         return read_folder(path)
     if path.is_file():
@@ -87,10 +79,15 @@ def read_data_set(name: str, base_url: str, cache: Path) -> Iterator[Document]:
     path = cache / f"{name}.jsonl.zst"
     download(f"{base_url}{name}.jsonl.zst", path, manifest.file_size)
     path.with_name(f"{name}.manifest").write_bytes(content)
-    return read_file(path, manifest)
+    return read_download(path, manifest)
 
 
-# --- local -----------------------------------------------------------------------------------
+def read_download(path: Path, manifest: Manifest) -> Iterator[Document]:
+    """`read_file`, whose errors say how to get the file again."""
+    try:
+        yield from read_file(path, manifest)
+    except SourceError as error:
+        raise SourceError(f"{error}; delete {path} to download it anew") from error
 
 
 def local_manifest(path: Path) -> Manifest:
@@ -104,7 +101,7 @@ def local_manifest(path: Path) -> Manifest:
 
 def read_folder(folder: Path) -> Iterator[Document]:
     """Every `.txt` file under a folder, in UTF-8, by name; the file's name is the title."""
-    paths = sorted(folder.rglob("*.txt"))
+    paths = sorted(path for path in folder.rglob("*.txt") if not path.is_dir())
     if not paths:
         raise SourceError(f"the folder {folder} holds no .txt file")
     for path in paths:
@@ -112,6 +109,8 @@ def read_folder(folder: Path) -> Iterator[Document]:
             text = path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise SourceError(f"{path} is not UTF-8: {error.reason}") from error
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}") from error
         yield Document(text, {"title": path.stem, "file": str(path.relative_to(folder))})
 
 
@@ -122,25 +121,25 @@ def read_file(path: Path, manifest: Manifest) -> Iterator[Document]:
     size = path.stat().st_size
     if path.name.endswith(".zst") and manifest.file_size not in (None, size):
         raise SourceError(f"{path} has {size:,} bytes, its manifest says {manifest.file_size:,}")
-    number = 0
+    documents = 0
     for number, line in enumerate(read_lines(path), start=1):
-        yield parse_line(line, f"{path}, line {number}")
-    if manifest.documents not in (None, number):
+        if line.strip():
+            yield parse_line(line, f"{path}, line {number}")
+            documents += 1
+    if manifest.documents not in (None, documents):
         raise SourceError(
-            f"{path} holds {number:,} documents, its manifest says {manifest.documents:,}"
+            f"{path} holds {documents:,} documents, its manifest says {manifest.documents:,}"
         )
-    if not number:
+    if not documents:
         raise SourceError(f"{path} holds no documents")
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """Lines of a file, decompressed if its name ends in .zst; blank ones are left out."""
+    """Lines of a file, decompressed if its name ends in .zst."""
     with path.open("rb") as file:
         packed = path.name.endswith(".zst")
         lines = io.BufferedReader(Frames(file, path), CHUNK_BYTES) if packed else file
-        for line in lines:
-            if line.strip():
-                yield line
+        yield from lines
 
 
 class Frames(io.RawIOBase):
@@ -162,9 +161,7 @@ class Frames(io.RawIOBase):
         while not self._ready:
             data = self._rest or self._file.read(CHUNK_BYTES)
             if not data and self._frame:
-                raise SourceError(
-                    f"{self._path} is cut off: its last zstd frame is not whole; {REMEDY}"
-                )
+                raise SourceError(f"{self._path} is cut off: its last zstd frame is not whole")
             if not data:
                 return 0
             self._ready = self._decompress(data)
@@ -173,11 +170,14 @@ class Frames(io.RawIOBase):
         return len(taken)
 
     def _decompress(self, data: bytes) -> bytes:
-        self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+        self._frame = (
+            self._frame
+            or zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW).decompressobj()
+        )
         try:
             out = self._frame.decompress(data)
         except zstandard.ZstdError as error:
-            raise SourceError(f"{self._path} is corrupt: {error}; {REMEDY}") from error
+            raise SourceError(f"{self._path} is corrupt: {error}") from error
         self._rest = self._frame.unused_data if self._frame.eof else b""
         if self._frame.eof:
             self._frame = None
@@ -188,121 +188,10 @@ def parse_line(line: bytes, place: str) -> Document:
     """One document; `SourceError` naming `place` if the line is not one."""
     try:
         data = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"{place}: not JSON ({error})") from error
     text = data.get("text") if isinstance(data, dict) else None
     if not isinstance(text, str):
         raise SourceError(f'{place}: no "text"')
     meta = data.get("meta")
     return Document(text, meta if isinstance(meta, dict) else {})
-
-
-# --- downloads -------------------------------------------------------------------------------
-
-
-def fetch_small(url: str) -> bytes:
-    """The body at `url`; `SourceError` naming it otherwise."""
-    try:
-        response = requests.get(url, timeout=TIMEOUT_SECONDS)
-    except requests.RequestException as error:
-        raise SourceError(f"{url} cannot be reached: {error}") from error
-    check_status(response, url)
-    return response.content
-
-
-def check_status(response: requests.Response, url: str) -> None:
-    """`SourceError` for a status that is not success."""
-    if not response.ok:
-        raise SourceError(f"{url} answered {response.status_code} {response.reason}")
-
-
-def download(url: str, path: Path, size: int | None) -> None:
-    """Brings `url` to `path`, which exists only once it is whole; goes on from a `.part` file.
-
-    `size` in bytes is what the file must have. `SourceError` if it has not; what arrived of a
-    broken connection stays in the `.part` file, for the next attempt or the next call.
-    """
-    if path.is_file() and size in (None, size_of(path)):
-        return
-    part = path.with_name(path.name + ".part")
-    expected = size if size and size_of(part) == size else fetch_part(url, part, size)
-    if size_of(part) != (size or expected or size_of(part)):
-        got = size_of(part)
-        part.unlink()
-        raise SourceError(f"{url} brought {got:,} bytes instead of {size or expected:,}")
-    part.replace(path)
-    validator_file(part).unlink(missing_ok=True)
-
-
-def fetch_part(url: str, part: Path, size: int | None) -> int | None:
-    """Fetches what `part` lacks, in `ATTEMPTS`; the whole size, where the server gives it."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return fetch_rest(url, part, size)
-        except requests.RequestException as error:
-            if attempt == ATTEMPTS:
-                got = size_of(part)
-                raise SourceError(f"{url} was cut off after {got:,} bytes: {error}") from error
-    return None
-
-
-def fetch_rest(url: str, part: Path, size: int | None) -> int | None:
-    """One request that adds to `part`; the whole size, where the server gives it."""
-    have = size_of(part)
-    headers = {"Accept-Encoding": "identity"}
-    validator = read_validator(part)
-    if have and validator and have < (size or have + 1):
-        headers |= {"Range": f"bytes={have}-", "If-Range": validator}
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
-        if response.status_code == 416:
-            # The file on the server is no longer than what is here: not the file of before.
-            validator_file(part).unlink()
-            raise requests.ConnectionError("the server's file has changed")
-        check_status(response, url)
-        span = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        goes_on = response.status_code == 206 and span and int(span[1]) == have
-        if response.status_code == 206 and not goes_on:
-            validator_file(part).unlink(missing_ok=True)
-            raise requests.ConnectionError("the server sent another part than was asked for")
-        if not goes_on:
-            have = 0
-            write_validator(part, response.headers)
-        length = count_of(int(response.headers.get("Content-Length", 0)))
-        total = length and have + length
-        with part.open("ab" if goes_on else "wb") as file, progress_bar(url, have, total) as bar:
-            for chunk in response.iter_content(CHUNK_BYTES):
-                file.write(chunk)
-                bar.update(len(chunk))
-        return total
-
-
-def progress_bar(url: str, have: int, total: int | None) -> tqdm:
-    """Bytes of a download, shown where standard error is a terminal."""
-    name = url.rsplit("/", 1)[-1]
-    return tqdm(total=total, initial=have, desc=name, unit="B", unit_scale=True, disable=None)
-
-
-def size_of(path: Path) -> int:
-    """Size of a file in bytes, 0 if there is none."""
-    return path.stat().st_size if path.is_file() else 0
-
-
-def validator_file(part: Path) -> Path:
-    """Where the version of a `.part` file is kept."""
-    return part.with_name(part.name + ".version")
-
-
-def read_validator(part: Path) -> str | None:
-    """The ETag or date of the file that `part` is the start of, None if unknown."""
-    file = validator_file(part)
-    return file.read_text(encoding="utf-8") if file.is_file() else None
-
-
-def write_validator(part: Path, headers: Mapping[str, str]) -> None:
-    """Keeps the ETag, or the date, by which a server recognises this version of the file."""
-    etag = headers.get("ETag", "")
-    # A weak ETag does not promise the same bytes.
-    validator = headers.get("Last-Modified") if etag.startswith("W/") or not etag else etag
-    validator_file(part).unlink(missing_ok=True)
-    if validator:
-        validator_file(part).write_text(validator, encoding="utf-8")

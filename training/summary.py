@@ -1,0 +1,82 @@
+"""What a prepared corpus holds: `summary.json`, written last and read by everything after."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from polishgen.errors import PolishgenError
+from polishgen.tokenizer import CL100K, Tokenizer
+from training.cleaning import RuleCount
+
+SUMMARY_FILE = "summary.json"
+TOKENIZER_FILE = "tokenizer.tiktoken"
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """Size of one split; `tokens` count a document boundary before each document."""
+
+    documents: int
+    bytes: int
+    tokens: int
+
+    @property
+    def bytes_per_token(self) -> float:
+        """UTF-8 bytes for one token of text, boundaries left out."""
+        return self.bytes / max(1, self.tokens - self.documents)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a prepared folder holds.
+
+    `held_out` names the documents of the evaluation split; `digest` is a hash of all texts.
+    """
+
+    source: str
+    tokenizer: str
+    vocab_size: int
+    dtype: str
+    fraction: float
+    train: SplitSummary
+    val: SplitSummary
+    held_out: list[str]
+    seed: int
+    digest: str
+    rules: list[RuleCount] = field(default_factory=list)
+
+    def open_tokenizer(self, folder: str | Path) -> Tokenizer:
+        """The tokenizer of the corpus in `folder`; `CheckpointError` if it cannot be loaded."""
+        if self.tokenizer == CL100K:
+            return Tokenizer.cl100k()
+        return Tokenizer.from_file(Path(folder) / TOKENIZER_FILE)
+
+
+def load_summary(folder: str | Path) -> Summary:
+    """Reads a prepared folder's summary; `PolishgenError` if the folder is not complete."""
+    path = Path(folder) / SUMMARY_FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        kept = {key.name: data[key.name] for key in fields(Summary)}
+        for split in ("train", "val"):
+            kept[split] = SplitSummary(
+                **{k.name: data[split][k.name] for k in fields(SplitSummary)}
+            )
+        kept["rules"] = [RuleCount(**rule) for rule in data["rules"]]
+        return Summary(**kept)
+    except FileNotFoundError as error:
+        raise PolishgenError(
+            f"{folder} is not a prepared corpus: run `python -m training.prepare --out {folder}`"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise PolishgenError(f"{path} is damaged: prepare the corpus anew") from error
+
+
+def write_summary(path: Path, summary: Summary) -> None:
+    """Writes the summary, whole or not at all."""
+    data = asdict(summary)
+    for split in ("train", "val"):
+        data[split]["bytes_per_token"] = getattr(summary, split).bytes_per_token
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
+    partial.replace(path)
