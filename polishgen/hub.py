@@ -197,7 +197,7 @@ def explain(error: BaseException) -> str:
         return explain_status(error.response)
     if isinstance(error, json.JSONDecodeError):
         return "what answered is not the Hub: is a proxy or a log-in page in between?"
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def explain_status(response: httpx2.Response) -> str:

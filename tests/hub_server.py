@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -122,7 +123,7 @@ class Request:
 
     method: str
     path: str
-    headers: dict[str, str]
+    headers: Message
     status: int
     body: bytes
 
@@ -266,7 +267,7 @@ class Handler(BaseHTTPRequestHandler):
                 headers |= self.fault.headers
             self.answer_json(failure.body or {"error": failure.message}, failure.status, headers)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do  # noqa: N815, the names that http.server calls
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do  # noqa: N815, the names that http.server calls
 
     def read_body(self) -> Iterator[bytes]:
         """The body, sent whole or in chunks."""
@@ -280,7 +281,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def record(self, status: int) -> None:
         """Notes the request for the test to look at."""
-        request = Request(self.command, self.path, dict(self.headers), status, self.body)
+        request = Request(self.command, self.path, self.headers, status, self.body)
         with self.hub.lock:
             self.hub.requests.append(request)
 
@@ -390,6 +391,7 @@ class ApiHandler(Handler):
         ("POST", rf"/api/(model|space)s/{REPOSITORY}/commit/([^/]+)", "commit"),
         ("GET", rf"/api/(space)s/{REPOSITORY}/variables", "get_variables"),
         ("POST", rf"/api/(space)s/{REPOSITORY}/variables", "set_variable"),
+        ("DELETE", rf"/api/(space)s/{REPOSITORY}/variables", "delete_variable"),
         ("POST", rf"/(?:(space)s/)?{REPOSITORY}\.git/info/lfs/objects/batch", "batch"),
         ("POST", r"/complete/(\w{64})", "complete"),
         ("POST", r"/verify/(\w{64})", "verify"),
@@ -587,6 +589,12 @@ class ApiHandler(Handler):
         """Sets one variable of a Space's environment."""
         repository, wanted = self.writable(kind, name), json.loads(self.body)
         repository.variables[wanted["key"]] = wanted["value"]
+        self.answer_variables(repository)
+
+    def delete_variable(self, kind: str, name: str) -> None:
+        """Removes one variable of a Space's environment."""
+        repository = self.writable(kind, name)
+        del repository.variables[json.loads(self.body)["key"]]
         self.answer_variables(repository)
 
     def answer_variables(self, repository: Repository) -> None:

@@ -1,0 +1,200 @@
+"""A checkpoint's model card in the Hub's format, and the training curve it shows.
+
+All of it comes from the checkpoint folder (weights, `metrics.json`, `training_log.csv`), so that
+the same folder always gives the same card; a figure that was not measured is left out.
+"""
+
+import csv
+import io
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from matplotlib.figure import Figure
+
+from polishgen.bench import PROMPT
+from polishgen.checkpoint import LOG_FILE
+from polishgen.errors import CheckpointError
+from polishgen.language_model import LanguageModel, load
+from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
+
+CARD_FILE = "README.md"
+CURVE_FILE = "training_curve.png"
+NAMES = {"gru": "GRU", "transformer": "decoder-only Transformer", "bdh": "Dragon Hatchling (BDH)"}
+FIRST_SEED = 0
+# (key in metrics.json, metric's type on the Hub, its name there)
+EVALUATED = (
+    ("perplexity", "perplexity", "Perplexity a token"),
+    ("bits_per_byte", "bits_per_byte", "Bits per byte"),
+    ("tokens_per_second", "tokens_per_second", "Decoding speed on a CPU, tokens/s"),
+)
+LIMITS = """\
+It is a small model that has read only old novels: it knows their words, manners and prejudices, no
+facts and nothing of today. What it writes is made up. Do not use it for advice, for facts about
+people, or where a reader could take its text for a human's."""
+
+
+def write_card(folder: Path, name: str) -> None:
+    """Puts the card and its curve into a checkpoint folder; `name` is what loads the model."""
+    for file, content in card_files(folder, name).items():
+        partial = folder / (file + ".partial")
+        partial.write_bytes(content)
+        partial.replace(folder / file)
+
+
+def card_files(folder: Path, name: str) -> dict[str, bytes]:
+    """The card and, if there is a training log, its curve; `CheckpointError` for a bad folder."""
+    lm = load(folder)
+    files = {}
+    log = folder / LOG_FILE
+    if log.is_file():
+        files[CURVE_FILE] = training_curve(log)
+    files[CARD_FILE] = model_card(lm, name, curve=bool(files)).encode()
+    return files
+
+
+def model_card(lm: LanguageModel, name: str, curve: bool) -> str:
+    """The card's text; it points to the curve if there is one."""
+    data = ModelCardData(
+        language="pl",
+        license="mit",
+        library_name="polishgen",
+        pipeline_tag="text-generation",
+        tags=[lm.architecture, "polish", "small-language-model"],
+        datasets=[data_set(lm.metrics)],
+        model_name=name.split("/")[-1],
+        eval_results=eval_results(lm.metrics) or None,
+    )
+    return str(ModelCard(f"---\n{data.to_yaml()}\n---\n{card_text(lm, name, curve)}"))
+
+
+def data_set(metrics: dict) -> str:
+    """Name of the data set that the model was trained on and measured with."""
+    source = metrics.get("corpus", {}).get("source", "polish_novels")
+    return Path(source).name.split(".")[0]
+
+
+def eval_results(metrics: dict) -> list[EvalResult]:
+    """What was measured, for the Hub's model-index."""
+    return [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=data_set(metrics),
+            dataset_name="Polish novels, held out",
+            dataset_split="held out",
+            metric_type=kind,
+            metric_name=title,
+            metric_value=round(metrics[key], 4),
+        )
+        for key, kind, title in EVALUATED
+        if key in metrics
+    ]
+
+
+def card_text(lm: LanguageModel, name: str, curve: bool) -> str:
+    """The prose below the front matter."""
+    training = lm.metrics.get("training", {})
+    title = f"polishgen {lm.architecture}"
+    if preset := training.get("preset"):
+        title += f" ({preset})"
+    origin = "It was trained from scratch on public-domain Polish novels."
+    if preset:
+        command = f"python -m training.train --model {lm.architecture} --preset {preset}"
+        origin = origin[:-1] + f", with `{command}`."
+    what = (
+        f"A {NAMES[lm.architecture]} with {lm.parameters:,} parameters that continues Polish prose."
+    )
+    parts = [
+        f"# {title}",
+        f"{what} {origin}",
+        "With the polishgen package at hand, as in its demo Space:",
+        f'```python\nimport polishgen\n\nlm = polishgen.load("{name}")\n'
+        f'print(lm.generate("{PROMPT}", seed={FIRST_SEED}))\n```',
+        "## Sample",
+        f"What it writes after “{PROMPT}” with the default settings "
+        f"({preset_text(SAMPLING_PRESETS['balanced'])}) and the first seed, not picked:",
+        sample_block(lm),
+    ]
+    if rows := list(figure_rows(lm)):
+        parts += ["## Figures", "\n".join(["| | |", "|---|---|", *rows])]
+        parts.append(
+            "`metrics.json` holds them all, with the whole training configuration. Held-out novels "
+            "are whole books that the training never saw; bits per byte compare across tokenizers, "
+            "perplexities do not."
+        )
+    if curve:
+        parts += ["## Training", f"![Loss against tokens read]({CURVE_FILE})"]
+    parts += ["## Limits", LIMITS]
+    return "\n\n".join(part if part[0] in "#`|!" else wrap(part) for part in parts) + "\n"
+
+
+def wrap(paragraph: str) -> str:
+    """A paragraph in lines of at most 100 characters, long words whole."""
+    return textwrap.fill(paragraph, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def preset_text(sampling: SamplingConfig) -> str:
+    """The two numbers that make a preset."""
+    return f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
+
+
+def sample_block(lm: LanguageModel) -> str:
+    """The prompt and what the model writes, as plain text."""
+    text = PROMPT + lm.generate(PROMPT, seed=FIRST_SEED)
+    # An untrained model may write anything, even what would end the block.
+    text = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+    lines = text.replace("```", "'''").split("\n")
+    return "```text\n" + "\n".join(map(wrap, lines)) + "\n```"
+
+
+def figure_rows(lm: LanguageModel) -> Iterator[str]:
+    """Rows of the table of figures, as far as they were measured."""
+    metrics = lm.metrics
+    if "bits_per_byte" in metrics:
+        yield f"| Bits per byte, held-out novels | {metrics['bits_per_byte']:.3f} |"
+    if "perplexity" in metrics:
+        tokenizer = f"{lm.tokenizer.name}, {lm.tokenizer.n_vocab:,} tokens"
+        yield f"| Perplexity a token ({tokenizer}) | {metrics['perplexity']:.2f} |"
+    if "held_out_bytes" in metrics:
+        titles = "; ".join(metrics.get("corpus", {}).get("held_out", ()))
+        size = f"{metrics['held_out_bytes']:,} bytes"
+        yield f"| Held-out novels | {size}{': ' + titles if titles else ''} |"
+    presets = metrics.get("evaluation", {}).get("presets", {})
+    for preset, figures in presets.items():
+        words = figures["real_words"]
+        share, low, high = (f"{100 * words[key]:.1f}" for key in ("share", "low", "high"))
+        sampling = preset_text(SAMPLING_PRESETS[preset])
+        yield f"| Real words, {preset} ({sampling}) | {share} % (95 %: {low}–{high}) |"
+    if "tokens_per_second" in metrics:
+        yield f"| Decoding on a CPU | {metrics['tokens_per_second']:.0f} tokens/s |"
+    if "training_tokens" in metrics:
+        yield f"| Tokens trained on | {metrics['training_tokens']:,} |"
+    if "training_seconds" in metrics:
+        yield f"| Training time | {metrics['training_seconds'] / 60:.0f} minutes |"
+
+
+def training_curve(log: Path) -> bytes:
+    """PNG of training and held-out loss against tokens read; `CheckpointError` for a bad log."""
+    try:
+        with log.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        tokens, train_loss, val_loss = (
+            [float(row[column]) for row in rows] for column in ("tokens", "train_loss", "val_loss")
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{log} is damaged: {error!r}") from error
+    if not rows:
+        raise CheckpointError(f"{log} is damaged: it holds no step")
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    millions = [count / 1e6 for count in tokens]
+    axes.plot(millions, train_loss, color="#0072b2", marker=".", label="training text")
+    axes.plot(millions, val_loss, color="#d55e00", marker=".", label="held-out novels")
+    axes.set(xlabel="tokens read (millions)", ylabel="loss (nats a token)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    picture = io.BytesIO()
+    # The version of the drawing library is no part of the picture.
+    figure.savefig(picture, format="png", dpi=120, metadata={"Software": None})
+    return picture.getvalue()
