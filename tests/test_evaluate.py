@@ -380,6 +380,7 @@ def bundle(tiny_corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "README", page)
     monkeypatch.setattr(evaluate, "MIN_WORDS", 40)
     monkeypatch.setattr(evaluate, "NEW_TOKENS", 20)
+    monkeypatch.setattr(evaluate, "PROMPTS", samples.PROMPTS[:3])
     monkeypatch.setattr(text_figures, "PASSAGES", 4)
     measured = compressors.compressor_rows
     monkeypatch.setattr(
@@ -408,6 +409,9 @@ def test_the_command_writes_metrics_and_readme(bundle, tiny_corpus, capsys):
             share = figures["real_words"]
             assert share["low"] <= share["share"] <= share["high"] and share["count"] >= 40
             assert f"{100 * share['share']:.1f} % (" in page
+        card = (bundle / "checkpoints" / name / "README.md").read_text()
+        share = values["evaluation"]["presets"]["balanced"]["real_words"]
+        assert f"| {100 * share['share']:.1f} % (95 %: " in card
         shown = values["evaluation"]["first_sample"]
         assert shown["text"] == lm.generate(shown["prompt"], seed=0)
     human = metrics["gru"]["evaluation"]["human"]
@@ -438,6 +442,11 @@ def test_readme_without_its_markers_is_left_alone():
     assert readme.replace_section("a" + readme.START + "b" + readme.END + "c", "new") == (
         f"a{readme.START}\nnew\n{readme.END}c"
     )
+
+
+def test_a_sample_cannot_leave_its_block():
+    block = readme.text_block("Dom\x07 i ```\n# las\u2028x")
+    assert block == "```text\nDom\ufffd i '''\n# las\ufffdx\n```"
 
 
 @pytest.mark.parametrize(

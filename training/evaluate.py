@@ -1,8 +1,8 @@
 """Evaluates the checkpoints: `python -m training.evaluate`.
 
 Measures each model on the held-out novels and on samples from fixed prompts and seeds, and writes
-the figures into its `metrics.json` and into README. Notable: every figure that speaks of generated
-text stands beside the same figure for human text, cut from the held-out novels.
+the figures into its `metrics.json` and model card and into README. Notable: every figure that
+speaks of generated text stands beside the same figure for human text, from the held-out novels.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from polishgen.language_model import LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS
 from training.compressors import compressor_rows
 from training.held_out import CorpusTexts, kept_loss, measure_loss, read_corpus
+from training.model_card import write_card
 from training.readme import README, write_readme
 from training.real_words import dictionary, real_word_share
 from training.report_samples import report_shares
@@ -51,7 +52,7 @@ def measure(folder: Path, texts: Sequence[str], keep: bool) -> Measured:
 
 
 def evaluate(folders: Sequence[Path], corpus: CorpusTexts, keep: bool = False) -> None:
-    """Measures the models in the folders and merges the figures into each `metrics.json`.
+    """Measures the models in the folders; merges the figures into each `metrics.json` and card.
 
     `keep`: take the loss that stands there already. `PolishgenError` for a folder without a model,
     and for held-out text too short to compare with.
@@ -86,6 +87,7 @@ def evaluate(folders: Sequence[Path], corpus: CorpusTexts, keep: bool = False) -
             evaluation["report"] = {"real_words": asdict(report[model.lm.architecture])}
         measured = {"parameters": model.lm.parameters, **model.loss, "evaluation": evaluation}
         write_json(model.folder / METRICS_FILE, model.lm.metrics | measured)
+        write_card(model.folder, model.folder.name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

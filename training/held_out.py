@@ -16,6 +16,7 @@ from polishgen.errors import PolishgenError
 from polishgen.evaluation import text_loss
 from polishgen.language_model import LanguageModel
 from polishgen.tokenizer import Tokenizer
+from training.cleaning import Document
 from training.summary import load_summary
 
 # The more lanes, the faster, and the more context is read twice.
@@ -39,10 +40,16 @@ class CorpusTexts:
     digest: str
 
 
-def read_texts(path: Path) -> list[str]:
-    """The texts in a JSON-lines file that `training.prepare` wrote."""
+def read_documents(path: Path) -> list[Document]:
+    """The documents in a JSON-lines file that `training.prepare` wrote."""
     with path.open(encoding="utf-8") as file:
-        return [json.loads(line)["text"] for line in file]
+        rows = [json.loads(line) for line in file]
+    return [Document(row.pop("text"), row) for row in rows]
+
+
+def read_texts(path: Path) -> list[str]:
+    """Their texts alone."""
+    return [document.text for document in read_documents(path)]
 
 
 def read_corpus(folder: str | Path) -> CorpusTexts:

@@ -155,9 +155,14 @@ def first_samples(metrics: dict[str, dict]) -> Iterator[str]:
     )
     for name, values in metrics.items():
         sample = values["evaluation"]["first_sample"]
-        lines = (sample["prompt"] + sample["text"]).replace("```", "'''").splitlines()
-        body = "\n".join(textwrap.fill(line, 100) for line in lines)
-        yield f"**{title(name)}**\n\n```text\n{body}\n```"
+        yield f"**{title(name)}**\n\n{text_block(sample['prompt'] + sample['text'])}"
+
+
+def text_block(text: str) -> str:
+    """A code block of plain text; a model may write anything, even what would end the block."""
+    text = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+    lines = text.replace("```", "'''").split("\n")
+    return "```text\n" + "\n".join(textwrap.fill(line, 100) for line in lines) + "\n```"
 
 
 def title(name: str) -> str:
