@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from polishgen.page import api, style, write_tab
+from polishgen.page import about_tab, api, compare_tab, inside_tab, style, write_tab
 from polishgen.page.models import models
 from polishgen.page.texts import I18N
 
@@ -19,7 +19,13 @@ def build_page() -> gr.Blocks:
         gr.Markdown(I18N("subtitle"))
         with gr.Tabs():
             with gr.Tab(I18N("tab_write"), id="write"):
-                write_tab.build(page)
+                written = write_tab.build(page)
+            with gr.Tab(I18N("tab_compare"), id="compare"):
+                compare_tab.build(page)
+            with gr.Tab(I18N("tab_inside"), id="inside"):
+                inside_tab.build(written)
+            with gr.Tab(I18N("tab_about"), id="about"):
+                about_tab.build()
         api.add_endpoints()
     return page.queue(default_concurrency_limit=CONCURRENT_RUNS, max_size=QUEUE_LENGTH)
 

@@ -44,6 +44,11 @@ def title(name: str) -> str:
     return TITLES.get(name, name)
 
 
+def short_title(name: str) -> str:
+    """A name for narrow places."""
+    return "BDH" if name == "bdh" else title(name)
+
+
 def model_choices() -> list[tuple[str, str]]:
     """(shown name, name) of each model, for a choice in the page."""
     return [(title(name), name) for name in bundled_names()]

@@ -75,9 +75,8 @@ class RunSettings:
     def query(self) -> str:
         """The settings as a URL's query; what has its default value is left out."""
         values = asdict(self) | {"models": ",".join(self.models), "stop": "\n".join(self.stop)}
-        return urlencode(
-            {f.name: values[f.name] for f in fields(self) if values[f.name] != f.default}
-        )
+        changed = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
+        return urlencode({name: values[name] for name in changed})
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> "RunSettings":

@@ -7,7 +7,7 @@ presses Stop or leaves; no work is done between two updates, so closing it frees
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -29,10 +29,10 @@ from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
 FIRST_PROMPT = "Pewnego razu młody książe"
 EXAMPLE_PROMPTS = (
     FIRST_PROMPT,
-    "Stara chata stała na skraju lasu",
-    "Było to w listopadzie, a deszcz",
-    "Kochany Bracie! Piszę do Ciebie",
-    "— Nie pójdę tam nigdy — rzekła",
+    "Stara chata na skraju lasu",
+    "Było to w listopadzie",
+    "Kochany Bracie! Piszę",
+    "— Nie pójdę! — rzekła",
 )
 DEFAULTS = RunSettings(FIRST_PROMPT, bundled_names() or ("gru",))
 
@@ -90,14 +90,12 @@ def build(page: gr.Blocks) -> dict[str, gr.Textbox]:
             model_choices(),
             value=list(bundled_names()),
             label=I18N("models"),
-            info=I18N("models_info"),
             elem_id="models",
         )
         preset = gr.Radio(
             preset_choices("en"),
             value="balanced",
             label=I18N("preset"),
-            info=I18N("preset_info"),
             elem_id="preset",
         )
     with gr.Row():
@@ -134,37 +132,24 @@ def build(page: gr.Blocks) -> dict[str, gr.Textbox]:
     kept = [link, text_file, json_file]
     buttons = [generate, stop, more, again]
 
-    # A click on Generate, Enter in the prompt, Again with its new seed, or a link that was opened.
-    redraw = again.click(new_seed, outputs=controls.seed, queue=False, api_visibility="private")
+    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     streaming = {
         "show_progress": "minimal",
         "api_visibility": "private",
         "concurrency_id": "models",
     }
-    starts = [
-        gr.on(
-            [generate.click, prompt.submit],
-            write,
-            [*controls.settings(), one],
-            shown,
-            **streaming,
-        ),
-        redraw.then(write, [*controls.settings(), one], shown, **streaming),
-        queued.change(write, [*controls.settings(), queued], shown, **streaming),
-        more.click(write_on, [run, *texts], shown, **streaming),
+    by_hand = gr.on([generate.click, prompt.submit], set_running, outputs=buttons, **quick)
+    with_seed = again.click(run_again, outputs=[controls.seed, *buttons], **quick)
+    from_link = queued.change(set_running, outputs=buttons, **quick)
+    further = more.click(set_running, outputs=buttons, **quick)
+    runs = [
+        by_hand.then(write, [*controls.settings(), one], shown, **streaming),
+        with_seed.then(write, [*controls.settings(), one], shown, **streaming),
+        from_link.then(write, [*controls.settings(), queued], shown, **streaming),
+        further.then(write_on, [run, *texts], shown, **streaming),
     ]
-    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    gr.on(
-        [generate.click, prompt.submit, again.click, more.click, queued.change],
-        set_running,
-        outputs=buttons,
-        **quick,
-    )
-    for start in starts:
-        start.then(set_idle, outputs=buttons, **quick)
-        start.then(keep, [run, *texts], kept, **quick)
-    stopped = stop.click(set_idle, outputs=buttons, cancels=starts, **quick)
-    stopped.then(keep, [run, *texts], kept, **quick)
+    for ended in (*runs, stop.click(None, cancels=runs, **quick)):
+        ended.then(finish, [run, *texts], [*buttons, *kept], **quick)
 
     chosen.change(show_columns, chosen, [c.box for c in columns.values()], **quick)
     preset.input(apply_preset, preset, controls.sampling(), **quick)
@@ -250,17 +235,23 @@ def open_page(request: gr.Request) -> list:
         for name, model in models().items()
     ]
     stats = [say(language, "stats_waiting")] * len(headers)
+    presets = gr.Radio(preset_choices(language))
     query = dict(request.query_params)
-    linked = "prompt" in query
+    if "prompt" not in query:
+        # What the visitor may have typed meanwhile stays; only the seed is drawn.
+        untouched = [gr.skip()] * (len(fields(Controls)) - 2)
+        return [*headers, *stats, *untouched, new_seed(), presets, 0]
     with told_to_visitor(language):
-        settings = RunSettings.from_query(query) if linked else replace(DEFAULTS, seed=new_seed())
+        settings = RunSettings.from_query(query)
     shown = asdict(settings) | {
         "models": list(settings.models),
         "stop": "\n".join(settings.stop),
     }
-    values = list(shown.values())[:-1]
-    preset = gr.Radio(preset_choices(language), value=matching_preset(*values[3:8]))
-    return [*headers, *stats, *values, preset, settings.rounds if linked else 0]
+    rounds = shown.pop("rounds")
+    preset = gr.Radio(
+        preset_choices(language), value=matching_preset(*asdict(settings.sampling()).values())
+    )
+    return [*headers, *stats, *shown.values(), preset, rounds]
 
 
 def write(request: gr.Request, *values: object) -> Iterator[list]:
@@ -344,10 +335,10 @@ def stats_line(progress: Progress, language: str) -> str:
     )
 
 
-def keep(request: gr.Request, run: dict | None, *shown: str) -> list:
-    """The link to the last run, and its text and JSON as files to download."""
+def finish(request: gr.Request, run: dict | None, *shown: str) -> list:
+    """After a run: the buttons, the link to it, and its text and JSON as files to download."""
     if not run:
-        return [gr.skip()] * 3
+        return [*buttons_for(running=False), gr.skip(), gr.skip(), gr.skip()]
     settings = RunSettings(**run)
     texts = {n: t for n, t in zip(bundled_names(), shown, strict=True) if n in settings.models}
     page = urlsplit(request.headers.get("referer", ""))
@@ -361,6 +352,7 @@ def keep(request: gr.Request, run: dict | None, *shown: str) -> list:
     record = {"link": link, "settings": asdict(settings), "texts": texts}
     json_file.write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return [
+        *buttons_for(running=False),
         link,
         gr.DownloadButton(value=str(text_file), interactive=True),
         gr.DownloadButton(value=str(json_file), interactive=True),
@@ -388,11 +380,16 @@ def show_columns(names: list[str]) -> list:
     return [gr.Column(visible=name in names) for name in bundled_names()]
 
 
+def buttons_for(running: bool) -> list:
+    """Generate, Stop, Continue, Another seed: Stop during a run, the others between runs."""
+    return [gr.Button(interactive=on) for on in (not running, running, not running, not running)]
+
+
 def set_running() -> list:
-    """Only Stop can be pressed."""
-    return [gr.Button(interactive=running) for running in (False, True, False, False)]
+    """A run begins."""
+    return buttons_for(running=True)
 
 
-def set_idle() -> list:
-    """Everything but Stop can be pressed."""
-    return [gr.Button(interactive=not running) for running in (False, True, False, False)]
+def run_again() -> list:
+    """A run begins with a seed of its own."""
+    return [new_seed(), *buttons_for(running=True)]

@@ -1,0 +1,164 @@
+"""What goes on inside a model as it reads a text: surprise token by token, and BDH's neurons.
+
+Notable: a character that several tokens share cannot be shown in parts, so tokens are grouped until
+they make whole characters; the bits of a group are those of its tokens together.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from polishgen.errors import ParameterError, check_int
+from polishgen.language_model import LanguageModel
+from polishgen.models.bdh import BDH
+from polishgen.tokenizer import StreamingDecoder
+
+
+@dataclass(frozen=True)
+class ReadToken:
+    """One token of a text (or several that share a character) as the model saw it coming.
+
+    `bits`: surprise, -log₂ of its probability. `rank`: how many tokens were likelier, plus one.
+    `alternatives`: what the model thought likeliest there, (text, probability), likeliest first.
+    Rank and alternatives are those of the first token of several.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    bits: float
+    rank: int
+    alternatives: tuple[tuple[str, float], ...]
+
+
+def read_tokens(lm: LanguageModel, text: str, n_alternatives: int = 8) -> list[ReadToken]:
+    """How `lm` reads `text`, at least one character long: the texts joined make it up again.
+
+    Lone surrogates come back as U+FFFD.
+    """
+    if not text:
+        raise ParameterError("text", text, "at least one character long")
+    check_int("n_alternatives", n_alternatives, 1, lm.tokenizer.n_vocab)
+    tokens = lm.tokenizer.encode(text)
+    bits, ranks, alternatives = [], [], []
+    for start, log_probabilities in lm.log_probabilities(tokens):
+        targets = torch.tensor(tokens[start : start + len(log_probabilities)])
+        own = log_probabilities.gather(1, targets[:, None])
+        bits += (-own[:, 0] / math.log(2)).tolist()
+        ranks += ((log_probabilities > own).sum(1) + 1).tolist()
+        top = log_probabilities.topk(n_alternatives)
+        for ids, values in zip(top.indices.tolist(), top.values.exp().tolist(), strict=True):
+            shown = (lm.tokenizer.decode([token]) for token in ids)
+            alternatives.append(tuple(zip(shown, values, strict=True)))
+    read = []
+    for group, characters in whole_characters(lm, tokens):
+        first = group[0]
+        ids = tuple(tokens[i] for i in group)
+        total = math.fsum(bits[i] for i in group)
+        read.append(ReadToken(characters, ids, total, ranks[first], alternatives[first]))
+    return read
+
+
+def whole_characters(lm: LanguageModel, tokens: Sequence[int]) -> list[tuple[list[int], str]]:
+    """(indices of the tokens, their text) of the shortest runs of tokens that end a character."""
+    decoder, runs, pending = StreamingDecoder(lm.tokenizer), [], []
+    for index, token in enumerate(tokens):
+        pending.append(index)
+        characters = decoder.push(token)
+        if characters:
+            runs.append((pending, characters))
+            pending = []
+    if pending:
+        runs.append((pending, decoder.flush()))
+    return runs
+
+
+@dataclass(frozen=True)
+class NeuronActivity:
+    """BDH's neurons at every token of a text, heads side by side.
+
+    `active` (n_layers,): the share of neurons above zero, of all tokens; `firing_share` the same
+    after the gate that decides what a neuron passes on. `firing` (n_layers, T, n_neurons) float16:
+    what each passes on. `texts`: the T tokens' text (empty for a token inside a character).
+    """
+
+    active: tuple[float, ...]
+    firing_share: tuple[float, ...]
+    firing: Tensor
+    texts: tuple[str, ...]
+
+
+@torch.inference_mode()
+def neuron_activity(lm: LanguageModel, text: str) -> NeuronActivity:
+    """The activity of BDH's neurons as it reads `text`; `ParameterError` for another model."""
+    model = lm.model
+    if not isinstance(model, BDH):
+        raise ParameterError("model", lm.name, "a BDH: the others have no such neurons")
+    if not text:
+        raise ParameterError("text", text, "at least one character long")
+    tokens = lm.tokenizer.encode(text)
+    layers: list[Tensor] = []
+
+    def keep(_module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        layers.append(inputs[0])
+
+    # The dropout, idle here, is where the gated activity (n_heads, 1, T, neurons) passes by.
+    handle = model.dropout.register_forward_pre_hook(keep)
+    try:
+        _, state = model(torch.tensor([[lm.tokenizer.boundary_id, *tokens]]), None)
+    finally:
+        handle.remove()
+    active = []
+    for synapses in state.layers:
+        vectors = synapses.vectors.expand(model.config.n_heads, -1, -1, -1)
+        activity = F.relu(model.to_neurons(vectors, model.encoder))
+        active.append((activity[:, :, 1:] > 0).double().mean().item())
+    firing = torch.stack([layer[:, 0, 1:].transpose(0, 1).flatten(1) for layer in layers])
+    shares = (firing > 0).double().mean((1, 2)).tolist()
+    texts = [""] * len(tokens)
+    for group, characters in whole_characters(lm, tokens):
+        texts[group[-1]] = characters
+    return NeuronActivity(tuple(active), tuple(shares), firing.half(), tuple(texts))
+
+
+@dataclass(frozen=True)
+class TellingNeuron:
+    """A neuron that fires mostly at one token: `share` of all its firing is at `text`."""
+
+    layer: int
+    neuron: int
+    text: str
+    share: float
+    times: int
+
+
+def telling_neurons(
+    activity: NeuronActivity, n_neurons: int = 12, min_times: int = 3
+) -> list[TellingNeuron]:
+    """Neurons of which one repeated token draws most of their firing, one neuron a token.
+
+    Counts tokens, spaces aside and lower-cased, that occur `min_times` or more in the text.
+    """
+    places = defaultdict(list)
+    for index, text in enumerate(activity.texts):
+        if word := text.strip().lower():
+            places[word].append(index)
+    firing = activity.firing.float()
+    totals = firing.sum(1)
+    found = []
+    for word, indices in places.items():
+        if len(indices) < min_times:
+            continue
+        share = firing[:, indices].sum(1) / totals.clamp(min=1e-9)
+        # A neuron that fired once by chance has a share of 1, too: it must fire at most of them.
+        often = (firing[:, indices] > 0).float().mean(1) > 0.5
+        best = int((share * often).argmax())
+        layer, neuron = divmod(best, firing.shape[2])
+        value = share[layer, neuron].item() * bool(often[layer, neuron])
+        if value:
+            found.append(TellingNeuron(layer, neuron, word, value, len(indices)))
+    return sorted(found, key=lambda neuron: -neuron.share)[:n_neurons]

@@ -1,0 +1,142 @@
+"""The page's functions for programs: `generate`, `score` and `compare`, named and typed.
+
+Gradio serves each over HTTP, to `gradio_client`, and as a tool of the MCP server, with the
+docstrings below as their description. Notable: `generate` and `compare` stream, each message
+holding all that has been written so far; a value that is not allowed is refused by name.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import gradio as gr
+
+from polishgen.checkpoint import bundled_names
+from polishgen.errors import check_choice, check_str
+from polishgen.page.failures import told_to_visitor
+from polishgen.page.models import model_named
+from polishgen.page.run_settings import RunSettings, new_seed
+from polishgen.page.turns import Progress, take_turns
+
+# A second or two of work.
+TEXT_LIMIT = 20_000
+
+
+def add_endpoints() -> None:
+    """Adds the three endpoints to the page under construction."""
+    for function in (generate, score, compare):
+        gr.api(function, api_name=function.__name__, concurrency_id="models")
+
+
+def generate(
+    prompt: str,
+    model: str = "transformer",
+    max_new_tokens: int = 200,
+    temperature: float = 0.8,
+    top_k: int = 0,
+    top_p: float = 0.95,
+    min_p: float = 0.0,
+    repetition_penalty: float = 1.0,
+    stop: list[str] | None = None,
+    seed: int | None = None,
+) -> Iterator[str]:
+    """Continue a Polish text with one small language model, streaming the continuation.
+
+    Args:
+        prompt: Polish text to continue, at most 4,000 characters; may be empty.
+        model: One of gru, transformer, bdh.
+        max_new_tokens: 1 to 1,000; a Polish word is about two tokens.
+        temperature: 0 (always the likeliest token) to 5.
+        top_k: Keep this many of the likeliest tokens, 0 for all.
+        top_p: Keep the likeliest tokens that together reach this probability, above 0 to 1.
+        min_p: Drop tokens less likely than this share of the likeliest, 0 to 1.
+        repetition_penalty: Above 1 makes tokens that have already come less likely, 0.5 to 3.
+        stop: Strings that end the text and are left out of it.
+        seed: The same seed gives the same text; null takes a new one.
+
+    Returns:
+        The continuation so far, without the prompt.
+    """
+    sampling = (temperature, top_k, top_p, min_p, repetition_penalty)
+    with told_to_visitor("en"):
+        check_choice("model", model, bundled_names())
+        for progress in run(prompt, [model], max_new_tokens, *sampling, stop, seed):
+            yield progress[model].text
+
+
+def compare(
+    prompt: str,
+    models: list[str] | None = None,
+    max_new_tokens: int = 200,
+    temperature: float = 0.8,
+    top_k: int = 0,
+    top_p: float = 0.95,
+    min_p: float = 0.0,
+    repetition_penalty: float = 1.0,
+    stop: list[str] | None = None,
+    seed: int | None = None,
+) -> Iterator[dict[str, dict]]:
+    """Let several small language models continue the same Polish text side by side, streaming.
+
+    Args:
+        prompt: Polish text to continue, at most 4,000 characters; may be empty.
+        models: Some of gru, transformer, bdh; null for all.
+        max_new_tokens: 1 to 1,000, for each model.
+        temperature: 0 (always the likeliest token) to 5.
+        top_k: Keep this many of the likeliest tokens, 0 for all.
+        top_p: Keep the likeliest tokens that together reach this probability, above 0 to 1.
+        min_p: Drop tokens less likely than this share of the likeliest, 0 to 1.
+        repetition_penalty: Above 1 makes tokens that have already come less likely, 0.5 to 3.
+        stop: Strings that end a text and are left out of it.
+        seed: The same seed gives the same texts; null takes a new one.
+
+    Returns:
+        For each model its text so far, tokens, tokens_per_second and finish_reason.
+    """
+    sampling = (temperature, top_k, top_p, min_p, repetition_penalty)
+    with told_to_visitor("en"):
+        names = bundled_names() if models is None else models
+        for progress in run(prompt, names, max_new_tokens, *sampling, stop, seed):
+            yield {name: summary(of_model) for name, of_model in progress.items()}
+
+
+def score(text: str, model: str = "transformer") -> dict:
+    """Tell how well a small language model predicts a Polish text.
+
+    Args:
+        text: The text, 1 to 20,000 characters.
+        model: One of gru, transformer, bdh.
+
+    Returns:
+        perplexity, bits_per_byte, n_bytes, and for each token its text and its logprob (nats).
+    """
+    with told_to_visitor("en"):
+        lm = model_named(model)
+        result = lm.score(check_str("text", text, TEXT_LIMIT))
+        pieces = [lm.tokenizer.decode([token]) for token in result.tokens]
+        return {
+            "model": model,
+            "perplexity": result.perplexity,
+            "bits_per_byte": result.bits_per_byte,
+            "n_bytes": result.n_bytes,
+            "tokens": [
+                {"text": piece, "logprob": logprob}
+                for piece, logprob in zip(pieces, result.logprobs, strict=True)
+            ],
+        }
+
+
+def run(prompt: str, models: Sequence[str], *controls: object) -> Iterator[dict[str, Progress]]:
+    """The progress of all `models`; `controls` in the order of `RunSettings`' fields."""
+    *sampling, stop, seed = controls
+    seed = new_seed() if seed is None else seed
+    settings = RunSettings(prompt, models, *sampling, () if stop is None else stop, seed)
+    yield from take_turns(settings.streams(dict.fromkeys(settings.models, settings.prompt)))
+
+
+def summary(progress: Progress) -> dict[str, object]:
+    """What `compare` tells about one model."""
+    return {
+        "text": progress.text,
+        "tokens": progress.tokens,
+        "tokens_per_second": round(progress.tokens_per_second, 1),
+        "finish_reason": progress.finish_reason,
+    }
