@@ -1,13 +1,18 @@
 """Shared test material: small Polish documents of our own, and a corpus prepared from them."""
 
 import json
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hub_server import Hub
 from page_server import ServedPage, serve_page
+
+if TYPE_CHECKING:
+    from polishgen.tokenizer import Tokenizer
 
 SUBJECTS = ("Stary młynarz", "Mała Zosia", "Żołnierz", "Ciotka Łucja", "Ktoś obcy", "Pies sąsiada")
 VERBS = ("szedł przez wieś", "patrzył na rzekę", "śpiewał pod oknem", "czekał na list", "milczał")
@@ -28,6 +33,29 @@ def invented_text(seed: int, sentences: int) -> str:
         for _ in range(sentences)
     ]
     return "\n".join(" ".join(lines[i : i + 5]) for i in range(0, sentences, 5))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of the corpus and cl100k_base, `POLISHGEN_SHARED` or `../shared`; or a skip."""
+    beside = Path(__file__).parents[2] / "shared"
+    folder = Path(os.environ.get("POLISHGEN_SHARED", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder} with the corpus and cl100k_base (see README)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cl100k(shared: Path) -> "Tokenizer":
+    """cl100k_base, which tiktoken keeps from then on; skips where there is no copy of it."""
+    from polishgen.tokenizer import Tokenizer
+
+    folder = shared / "tiktoken"
+    if not folder.is_dir():
+        pytest.skip(f"no copy of cl100k_base in {folder}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIKTOKEN_CACHE_DIR", str(folder))
+        return Tokenizer.cl100k()
 
 
 @pytest.fixture(scope="session")
