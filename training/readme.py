@@ -115,7 +115,7 @@ def figure_cells(figures: dict) -> Iterator[str]:
     yield f"{figures['distinct_2']:.3f}"
     yield f"{figures['distinct_3']:.3f}"
     yield f"{figures['longest_loop']:.3g}"
-    yield f"{figures['copied_8_grams']:.1%}".replace("%", " %")
+    yield f"{100 * figures['copied_8_grams']:.2f} %"
     yield f"{figures['longest_copied_span']:.3g}"
 
 
