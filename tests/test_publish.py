@@ -16,7 +16,10 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 import polishgen
+from polishgen.checkpoint import save_checkpoint
 from polishgen.errors import CheckpointError
+from polishgen.models import build_model, preset_config
+from polishgen.tokenizer import Tokenizer
 from training.model_card import card_files, training_curve
 from training.publish import main
 from training.space import ROOT
@@ -332,6 +335,7 @@ def run_python(hub: Hub, home: Path, *arguments: str, **environment: str) -> str
         "PYTHONPATH": str(ROOT),
         "HOME": str(home),
         "HF_ENDPOINT": hub.endpoint,
+        "HF_HUB_DISABLE_TELEMETRY": "1",
         "OMP_NUM_THREADS": "1",
         **environment,
     }
@@ -553,3 +557,43 @@ def test_a_space_without_models_is_refused(hub: Hub, tmp_path: Path, monkeypatch
 def test_a_private_space(hub: Hub, bundled: Path, logged_in):
     assert publish_space("--private") == 0
     assert hub.space("user/demo").private
+
+
+# --- the report's own sizes ----------------------------------------------------------------------
+
+# Float32 weights of 88 million parameters are 351 MB, torch itself is some 250 MB.
+MOST_MEMORY = 1_200_000_000
+
+
+def save_seed_checkpoint(folder: Path, architecture: str) -> Path:
+    """A model of the report's size, with random weights and an invented vocabulary of that size."""
+    config = preset_config(architecture, "seed")
+    single = [bytes([byte]) for byte in range(256)]
+    others = (number.to_bytes(3, "big") for number in range(config.vocab_size - 257))
+    ranks = {token: rank for rank, token in enumerate((*single, *others))}
+    torch.manual_seed(0)
+    save_checkpoint(folder, build_model(config), Tokenizer.from_ranks(ranks), {})
+    return folder
+
+
+@pytest.mark.slow
+def test_the_reports_sizes_round_trip_in_reasonable_memory(
+    hub: Hub, tmp_path: Path, architecture: str
+):
+    folder = save_seed_checkpoint(tmp_path / "seed", architecture)
+    size = (folder / "model.safetensors").stat().st_size
+    assert size > 150_000_000
+    peak = "import resource; print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    arguments = ["model", "--model", str(folder), "--repo", REPOSITORY]
+    publish = f"from training.publish import main; assert main({arguments!r}) == 0; {peak}"
+    load = f"import polishgen; polishgen.load({REPOSITORY!r}).generate('A', seed=0); {peak}"
+    for script in (publish, load):
+        told = run_python(hub, tmp_path, "-c", script, HF_TOKEN="hf_author")
+        kilobytes = int(told.split("peak ")[1].split()[0])
+        print(f"{architecture}: {size:,} bytes of weights, peak {kilobytes:,} kB")
+        assert kilobytes * 1024 < MOST_MEMORY
+    assert len(hub.sent("PUT", r"/objects/\w{64}/\d+")) == -(-size // hub.part_size)
+    (cached,) = tmp_path.glob(".cache/huggingface/hub/models--*/snapshots/*")
+    for path in cached.iterdir():
+        assert path.read_bytes() == (folder / path.name).read_bytes()
+    assert len(list(cached.iterdir())) == 4
