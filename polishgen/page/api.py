@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import gradio as gr
 
-from polishgen.checkpoint import bundled_names
+from polishgen.checkpoint import configured_models
 from polishgen.errors import check_choice, check_str
 from polishgen.page.failures import told_to_visitor
 from polishgen.page.models import model_named
@@ -57,7 +57,7 @@ def generate(
     """
     sampling = (temperature, top_k, top_p, min_p, repetition_penalty)
     with told_to_visitor("en"):
-        check_choice("model", model, bundled_names())
+        check_choice("model", model, configured_models())
         for progress in run(prompt, [model], max_new_tokens, *sampling, stop, seed):
             yield progress[model].text
 
@@ -93,7 +93,7 @@ def compare(
     """
     sampling = (temperature, top_k, top_p, min_p, repetition_penalty)
     with told_to_visitor("en"):
-        names = bundled_names() if models is None else models
+        names = configured_models() if models is None else models
         for progress in run(prompt, names, max_new_tokens, *sampling, stop, seed):
             yield {name: summary(of_model) for name, of_model in progress.items()}
 

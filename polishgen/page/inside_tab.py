@@ -10,7 +10,7 @@ from pathlib import Path
 import gradio as gr
 import pandas as pd
 
-from polishgen.checkpoint import bundled_names
+from polishgen.checkpoint import configured_models
 from polishgen.introspection import (
     NeuronActivity,
     ReadToken,
@@ -53,7 +53,7 @@ def build(written: dict[str, gr.Textbox]) -> None:
     with gr.Row(equal_height=True):
         chosen = gr.CheckboxGroup(
             model_choices(),
-            value=list(bundled_names()),
+            value=list(configured_models()),
             label=I18N("inside_models"),
             elem_id="inside-models",
         )
@@ -61,7 +61,7 @@ def build(written: dict[str, gr.Textbox]) -> None:
     looked = gr.State("")
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
-            readings = {name: build_reading(name) for name in bundled_names()}
+            readings = {name: build_reading(name) for name in configured_models()}
         with gr.Column(scale=1, min_width=260, elem_classes="beside"):
             where = gr.Markdown(I18N("alternatives_hint"), elem_id="alternatives-of")
             alternatives = gr.Label(
@@ -81,7 +81,7 @@ def build(written: dict[str, gr.Textbox]) -> None:
         highlighted.select(
             alternatives_for(name), looked, [where, alternatives], **slow, trigger_mode="multiple"
         )
-    bdh = next((n for n in bundled_names() if models()[n].architecture == "bdh"), None)
+    bdh = next((n for n in configured_models() if models()[n].architecture == "bdh"), None)
     if bdh:
         build_neurons(bdh, looked, looking)
 
@@ -192,7 +192,7 @@ def read(request: gr.Request, text: str, names: list[str]) -> list:
     if not text:
         raise gr.Error(say(language, "no_text"), print_exception=False)
     parts = []
-    for name in bundled_names():
+    for name in configured_models():
         if name not in names:
             parts += [gr.Markdown(visible=False), gr.HighlightedText(visible=False)]
             continue

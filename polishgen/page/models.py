@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import torch
 
-from polishgen.checkpoint import bundled_names
+from polishgen.checkpoint import configured_models
 from polishgen.errors import check_choice
 from polishgen.language_model import LanguageModel, load
 
@@ -16,13 +16,13 @@ COLOURS = {"gru": "#0072b2", "transformer": "#d55e00", "bdh": "#009e73"}
 
 @lru_cache(maxsize=1)
 def models() -> dict[str, LanguageModel]:
-    """All bundled models by name, loaded side by side and warmed up by one token each.
+    """All configured models by name, loaded side by side and warmed up by one token each.
 
     Each decoding step is a few small matrix products, which more threads only slow down, and two
     visitors are served at once; so torch gets one thread.
     """
     torch.set_num_threads(1)
-    names = bundled_names()
+    names = configured_models()
     with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
         return dict(zip(names, pool.map(load_warm, names), strict=True))
 
@@ -35,13 +35,13 @@ def load_warm(name: str) -> LanguageModel:
 
 
 def model_named(name: str) -> LanguageModel:
-    """The model `name`; `ParameterError` if it is none of the bundled ones."""
-    return models()[check_choice("model", name, bundled_names())]
+    """The model `name`; `ParameterError` if it is none of the page's."""
+    return models()[check_choice("model", name, configured_models())]
 
 
 def title(name: str) -> str:
-    """The name that the page shows for a model."""
-    return TITLES.get(name, name)
+    """The name that the page shows for a model: of a repository or folder, its last part."""
+    return TITLES.get(name, name.rstrip("/").split("/")[-1])
 
 
 def short_title(name: str) -> str:
@@ -51,4 +51,4 @@ def short_title(name: str) -> str:
 
 def model_choices() -> list[tuple[str, str]]:
     """(shown name, name) of each model, for a choice in the page."""
-    return [(title(name), name) for name in bundled_names()]
+    return [(title(name), name) for name in configured_models()]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from urllib.parse import urlencode
 
-from polishgen.checkpoint import bundled_names
+from polishgen.checkpoint import configured_models
 from polishgen.errors import ParameterError, check_choice, check_int, check_str
 from polishgen.generate import Piece, check_stop
 from polishgen.page.models import models
@@ -92,15 +92,15 @@ class RunSettings:
         names = query.get("models")
         return cls(
             prompt=query.get("prompt", ""),
-            models=names.split(",") if names else bundled_names(),
+            models=names.split(",") if names else configured_models(),
             stop=query.get("stop", "").splitlines(),
             **values,
         )
 
 
 def check_models(names: object) -> tuple[str, ...]:
-    """Names of bundled models, each once and in the order they are shown."""
-    known = bundled_names()
+    """Names of the page's models, each once and in the order they are shown."""
+    known = configured_models()
     if isinstance(names, str) or not isinstance(names, Sequence) or not names:
         raise ParameterError("models", names, "a list of some of " + ", ".join(known))
     for name in names:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import gradio as gr
 
-from polishgen.checkpoint import bundled_names
+from polishgen.checkpoint import configured_models
 from polishgen.page.failures import told_to_visitor
 from polishgen.page.models import model_choices, models, title
 from polishgen.page.run_settings import (
@@ -34,7 +34,7 @@ EXAMPLE_PROMPTS = (
     "Kochany Bracie! Piszę",
     "— Nie pójdę! — rzekła",
 )
-DEFAULTS = RunSettings(FIRST_PROMPT, bundled_names() or ("gru",))
+DEFAULTS = RunSettings(FIRST_PROMPT, configured_models() or ("gru",))
 
 
 @dataclass
@@ -88,7 +88,7 @@ def build(page: gr.Blocks) -> dict[str, gr.Textbox]:
     with gr.Row():
         chosen = gr.CheckboxGroup(
             model_choices(),
-            value=list(bundled_names()),
+            value=list(configured_models()),
             label=I18N("models"),
             elem_id="models",
         )
@@ -104,7 +104,7 @@ def build(page: gr.Blocks) -> dict[str, gr.Textbox]:
         more = gr.Button(I18N("continue"), elem_id="continue")
         again = gr.Button(I18N("again"), elem_id="again")
     with gr.Row():
-        columns = {name: build_column(name) for name in bundled_names()}
+        columns = {name: build_column(name) for name in configured_models()}
     gr.Markdown(I18N("stats_explained"), elem_classes="hint")
     with gr.Accordion(I18N("settings"), open=False, elem_id="settings"):
         controls = Controls(prompt, chosen, *build_settings(), preset)
@@ -273,7 +273,7 @@ def write_on(request: gr.Request, run: dict | None, *shown: str) -> Iterator[lis
     with told_to_visitor(language):
         settings = RunSettings(**run)
         settings = replace(settings, rounds=settings.rounds + 1)
-        texts = dict(zip(bundled_names(), shown, strict=True))
+        texts = dict(zip(configured_models(), shown, strict=True))
         yield from stream(settings, {name: texts[name] for name in settings.models}, language)
 
 
@@ -311,7 +311,7 @@ def updates(
 ) -> list:
     """Values for every column's text and figures, and for the run."""
     shown, stats = [], []
-    for name in bundled_names():
+    for name in configured_models():
         progress = written.get(name, Progress())
         chosen = name in texts
         shown.append(texts[name] + progress.text if chosen else gr.skip())
@@ -340,7 +340,7 @@ def finish(request: gr.Request, run: dict | None, *shown: str) -> list:
     if not run:
         return [*buttons_for(running=False), gr.skip(), gr.skip(), gr.skip()]
     settings = RunSettings(**run)
-    texts = {n: t for n, t in zip(bundled_names(), shown, strict=True) if n in settings.models}
+    texts = {n: t for n, t in zip(configured_models(), shown, strict=True) if n in settings.models}
     page = urlsplit(request.headers.get("referer", ""))
     link = urlunsplit((page.scheme, page.netloc, page.path, settings.query(), ""))
     folder = Path(tempfile.mkdtemp(prefix="polishgen-"))
@@ -377,7 +377,7 @@ def matching_preset(*sampling: float) -> str | None:
 
 def show_columns(names: list[str]) -> list:
     """Shows the columns of the chosen models alone."""
-    return [gr.Column(visible=name in names) for name in bundled_names()]
+    return [gr.Column(visible=name in names) for name in configured_models()]
 
 
 def buttons_for(running: bool) -> list:
