@@ -345,7 +345,7 @@ def run_python(hub: Hub, home: Path, *arguments: str, **environment: str) -> str
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=240,
+        timeout=1200,
         check=False,
     )
     assert result.returncode == 0, result.stdout

@@ -87,7 +87,7 @@ def evaluate(folders: Sequence[Path], corpus: CorpusTexts, keep: bool = False) -
             evaluation["report"] = {"real_words": asdict(report[model.lm.architecture])}
         measured = {"parameters": model.lm.parameters, **model.loss, "evaluation": evaluation}
         write_json(model.folder / METRICS_FILE, model.lm.metrics | measured)
-        write_card(model.folder, model.folder.name)
+        write_card(model.folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

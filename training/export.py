@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from polishgen.checkpoint import BUNDLED, LOG_FILE, save_checkpoint
+from polishgen.checkpoint import LOG_FILE, save_checkpoint
 from polishgen.evaluation import text_loss
 from polishgen.models import build_model, parameter_count
 from training.config import TrainingConfig
@@ -56,8 +56,7 @@ def export_run(
     }
     save_checkpoint(folder, stored, tokenizer, metrics=metrics)
     write_log(folder / LOG_FILE, log)
-    bundled = folder.resolve().parent == BUNDLED.resolve()
-    write_card(folder, folder.name if bundled else folder.as_posix())
+    write_card(folder)
 
 
 def write_log(path: Path, rows: list[dict[str, float]]) -> None:

@@ -14,7 +14,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from matplotlib.figure import Figure
 
 from polishgen.bench import PROMPT
-from polishgen.checkpoint import LOG_FILE
+from polishgen.checkpoint import BUNDLED, LOG_FILE
 from polishgen.errors import CheckpointError
 from polishgen.language_model import LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
@@ -35,16 +35,20 @@ facts and nothing of today. What it writes is made up. Do not use it for advice,
 people, or where a reader could take its text for a human's."""
 
 
-def write_card(folder: Path, name: str) -> None:
-    """Puts the card and its curve into a checkpoint folder; `name` is what loads the model."""
-    for file, content in card_files(folder, name).items():
+def write_card(folder: Path) -> None:
+    """Puts the card and its curve into a checkpoint folder."""
+    bundled = folder.resolve().parent == BUNDLED.resolve()
+    for file, content in card_files(folder, folder.name if bundled else folder.as_posix()).items():
         partial = folder / (file + ".partial")
         partial.write_bytes(content)
         partial.replace(folder / file)
 
 
 def card_files(folder: Path, name: str) -> dict[str, bytes]:
-    """The card and, if there is a training log, its curve; `CheckpointError` for a bad folder."""
+    """The card and, if there is a training log, its curve; `CheckpointError` for a bad folder.
+
+    `name` is what `polishgen.load` takes in the card's snippet.
+    """
     lm = load(folder)
     files = {}
     log = folder / LOG_FILE
