@@ -10,6 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -96,7 +97,8 @@ def download_repository(
     info = repository_info(repository, revision, wait_seconds)
     for sibling in info.siblings or []:
         if sibling.rfilename in files and sibling.lfs:
-            fetch_large(repository, info.sha, sibling.rfilename, sibling.lfs.sha256, sibling.size)
+            name, pointer = sibling.rfilename, sibling.lfs
+            fetch_large(repository, info.sha, name, pointer.sha256, pointer.size)
     # The branch's name comes last. Until then the cache still has it at the commit before, whose
     # copy is complete.
     for name in (info.sha, revision):
@@ -111,16 +113,23 @@ def repository_info(repository: str, revision: str | None, wait_seconds: float) 
 
     If it asks to come back later, in at most `wait_seconds`, this does.
     """
+    ask = partial(
+        HfApi().model_info,
+        repository,
+        revision=revision,
+        files_metadata=True,
+        timeout=constants.HF_HUB_ETAG_TIMEOUT,
+    )
     for _ in range(ATTEMPTS - 1):
         try:
-            return HfApi().model_info(repository, revision=revision, files_metadata=True)
+            return ask()
         except HfHubHTTPError as error:
             retry_after = error.response.headers.get("Retry-After", "")
             if not retry_after.isdigit() or int(retry_after) > wait_seconds:
                 raise
             logger.warning("the Hub is busy: waiting %s seconds, as it asks", retry_after)
             time.sleep(int(retry_after))
-    return HfApi().model_info(repository, revision=revision, files_metadata=True)
+    return ask()
 
 
 def fetch_large(repository: str, commit: str, name: str, sha256: str, size: int) -> None:
@@ -136,9 +145,9 @@ def fetch_large(repository: str, commit: str, name: str, sha256: str, size: int)
     with WeakFileLock(lock):
         if blob.exists():
             return
-        partial = blob.with_name(f"{sha256}.partial")
-        for resumed in (partial.exists(), False):
-            with partial.open("ab" if resumed else "wb") as file:
+        begun = blob.with_name(f"{sha256}.partial")
+        for resumed in (begun.exists(), False):
+            with begun.open("ab" if resumed else "wb") as file:
                 http_get(
                     hf_hub_url(repository, name, revision=commit),
                     file,
@@ -147,10 +156,10 @@ def fetch_large(repository: str, commit: str, name: str, sha256: str, size: int)
                     expected_size=size,
                     displayed_filename=name,
                 )
-            if hash_of(partial) == sha256:
-                partial.replace(blob)
+            if hash_of(begun) == sha256:
+                begun.replace(blob)
                 return
-        partial.unlink()
+        begun.unlink()
         raise OSError(f"{name} was damaged on the way: load it again")
 
 

@@ -137,6 +137,7 @@ FAILURES = {
     "expired token": ({}, "the Hub does not accept the token"),
     "no network": ({}, "the Hub cannot be reached"),
     "reset": ({"reset": True}, "the Hub cannot be reached, or the connection broke"),
+    "no answer": ({"cut": 0, "hold": True}, "the Hub cannot be reached"),
     "not the Hub": ({}, "what answered is not the Hub"),
     "401": ({"status": 401}, "the Hub does not accept the token"),
     "403": ({"status": 403}, "403"),
@@ -150,6 +151,8 @@ FAILURES = {
 def break_hub(hub: Hub, failure: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Makes the Hub fail in a named way from now on; returns what the error must say."""
     fault, message = FAILURES[failure]
+    if failure == "no answer":
+        monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 1)
     if fault:
         hub.faults.append(Fault("GET", "/api/models", times=100, **fault))
     elif failure == "missing":
