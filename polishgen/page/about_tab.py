@@ -1,13 +1,18 @@
 """The About tab: what the three models are, where they come from, what they are not for."""
 
+import re
 from pathlib import Path
 
 import gradio as gr
 
-from polishgen.page.models import TITLES
+from polishgen.checkpoint import find_folder
+from polishgen.page.models import TITLES, models, title
 from polishgen.page.texts import I18N
 
 PICTURES = Path(__file__).parent / "pictures"
+CARD_FILE = "README.md"
+# The YAML block that a model card opens with, for the Hub to read.
+FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 def build() -> None:
@@ -18,4 +23,10 @@ def build() -> None:
             with gr.Column(min_width=280, elem_classes=["model-column", name]):
                 gr.HTML((PICTURES / f"{name}.svg").read_text(encoding="utf-8"))
                 gr.Markdown(I18N(f"plain_{name}"))
-    gr.Markdown(I18N("about_more"), elem_classes="prose-width")
+    gr.Markdown(I18N("about_more"), elem_id="about-more")
+    for name in models():
+        card = find_folder(name) / CARD_FILE
+        if card.is_file():
+            with gr.Accordion(title(name), open=False):
+                gr.Markdown(I18N("card"))
+                gr.Markdown(FRONT_MATTER.sub("", card.read_text(encoding="utf-8")))

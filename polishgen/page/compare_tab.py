@@ -6,6 +6,7 @@ columns are empty until somebody has measured; the result is then there for ever
 
 import time
 from collections.abc import Iterator
+from html import escape
 
 import gradio as gr
 import pandas as pd
@@ -26,13 +27,12 @@ from polishgen.page.texts import I18N, language_of, number, say
 from polishgen.tokenizer import SURROGATE
 
 PROMPT = "Pewnego razu młody książe"
+TABLE_WIDTHS = ["180px", "105px", "125px", "125px", "105px", "90px", "110px", "140px", "95px"]
 # Tokens between two updates of the progress bar.
 STEP_TOKENS = 10
 # Training starts far above all that matters; the first evaluations would flatten the curves.
 HIGHEST_LOSS, HIGHEST_BITS = 6.5, 3.2
 
-# Gradio hands a handler its progress bar where it finds this default.
-PROGRESS = gr.Progress()
 # Colours of ours and the report's.
 PAIR = ("#0072b2", "#a0a0a0")
 
@@ -44,7 +44,13 @@ def build(page: gr.Blocks) -> None:
     """Lays the tab out and wires it."""
     gr.Markdown(I18N("compare_intro"))
     table = gr.Dataframe(
-        label=I18N("table"), interactive=False, wrap=True, elem_id="table", buttons=["copy"]
+        label=I18N("table"),
+        interactive=False,
+        wrap=True,
+        column_widths=TABLE_WIDTHS,
+        elem_id="table",
+        elem_classes="figures",
+        buttons=["copy"],
     )
     gr.Markdown(I18N("compare_notes"), elem_classes="hint")
     with gr.Row():
@@ -55,13 +61,21 @@ def build(page: gr.Blocks) -> None:
             x="model", y="value", color="who", height=280, elem_id="speed-plot", label=I18N("speed")
         )
     gr.Markdown(I18N("measure_intro"))
-    with gr.Row(equal_height=True):
-        tokens = gr.Slider(
-            50, 1000, 200, step=50, label=I18N("measure_tokens"), elem_id="measure-tokens"
-        )
+    tokens = gr.Slider(
+        50, 1000, 200, step=50, label=I18N("measure_tokens"), elem_id="measure-tokens"
+    )
+    with gr.Row():
         measure = gr.Button(I18N("measure"), variant="primary", elem_id="measure")
         halt = gr.Button(I18N("stop_button"), elem_id="measure-stop")
-    live = gr.Dataframe(label=I18N("measured"), interactive=False, wrap=True, elem_id="measured")
+    progress = gr.HTML(elem_id="measure-progress")
+    live = gr.Dataframe(
+        label=I18N("measured"),
+        interactive=False,
+        wrap=True,
+        elem_id="measured",
+        elem_classes="figures",
+        buttons=["copy"],
+    )
     with gr.Accordion(I18N("prose"), open=False):
         gr.Markdown(PROSE, elem_id="prose")
 
@@ -87,7 +101,12 @@ def build(page: gr.Blocks) -> None:
     )
     judge = gr.Button(I18N("judge"), variant="primary", elem_id="judge")
     judged = gr.Dataframe(
-        label=I18N("judged"), interactive=False, elem_id="judged", visible=False, wrap=True
+        label=I18N("judged"),
+        interactive=False,
+        visible=False,
+        elem_id="judged",
+        elem_classes="figures",
+        buttons=["copy"],
     )
 
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -95,9 +114,9 @@ def build(page: gr.Blocks) -> None:
     plotted = [against, unit, whose]
     page.load(open_tab, outputs=[table, bits, speeds, live, *plotted, curves], **quick)
     measuring = measure.click(
-        measure_all, tokens, [live, table, bits, speeds], show_progress_on=[live], **slow
+        measure_all, tokens, [progress, live, table, bits, speeds], show_progress="minimal", **slow
     )
-    halt.click(None, cancels=[measuring], **quick)
+    halt.click(lambda: "", outputs=progress, cancels=[measuring], **quick)
     gr.on([control.input for control in plotted], draw_curves, plotted, curves, **quick)
     judge.click(judge_text, own, judged, show_progress="minimal", **slow)
 
@@ -120,7 +139,7 @@ def overview(language: str) -> list:
     rows = []
     for name, lm in models().items():
         rows.append((title(name), our_figures(lm, measured_speeds.get(name))))
-    reference = [(name, report_figures(name)) for name in models()]
+    reference = [(name, report_figures(models()[name].architecture)) for name in models()]
     reference = [(name, figures) for name, figures in reference if figures]
     marked = [(say(language, "row_report", model=title(n)), figures) for n, figures in reference]
     table = gr.Dataframe(
@@ -132,7 +151,7 @@ def overview(language: str) -> list:
     for name, (_, figures) in zip(models(), rows, strict=True):
         short = short_title(name)
         everybody.append((short, ours, figures))
-        if of_report := report_figures(name):
+        if of_report := report_figures(models()[name].architecture):
             everybody.append((say(language, "row_report", model=short), theirs, of_report))
     return [
         table,
@@ -189,29 +208,38 @@ def bar_plot(language: str, key: str, values: list[tuple[str, str, float | None]
         color_title=" ",
         color_map=colours,
         sort=[label for label, _, _ in values],
+        x_label_angle=-25,
     )
 
 
-def measure_all(
-    request: gr.Request, n_tokens: int, progress: gr.Progress = PROGRESS
-) -> Iterator[list]:
+def measure_all(request: gr.Request, n_tokens: int) -> Iterator[list]:
     """Decodes `n_tokens` and scores the shipped page with each model in turn."""
     language = language_of(request)
     library = models()
     steps = len(library) * (n_tokens + STEP_TOKENS)
     done, scores = 0, {}
     for name, lm in library.items():
-        description = say(language, "measuring", model=title(name))
         started = time.perf_counter()
         for _ in decode(lm, n_tokens):
             done += STEP_TOKENS
-            progress((min(done, steps), steps), desc=description)
-            # Nothing new to show, but here Stop takes hold.
-            yield [gr.skip()] * 4
+            yield [progress_bar(language, name, done / steps), *[gr.skip()] * 4]
         measured_speeds[name] = n_tokens / (time.perf_counter() - started)
         scores[name] = lm.score(PROSE)
         done += STEP_TOKENS
-        yield [live_table(language, scores), *overview(language)]
+        yield [
+            progress_bar(language, name, done / steps) if done < steps else "",
+            live_table(language, scores),
+            *overview(language),
+        ]
+
+
+def progress_bar(language: str, name: str, done: float) -> str:
+    """Which model is being measured, and the share of all that is done.
+
+    Gradio's own progress bar hides once a generator yields, and only a generator can be stopped.
+    """
+    text = escape(say(language, "measuring", model=title(name)))
+    return f'<label>{text} <progress max="1" value="{min(done, 1):.3f}"></progress></label>'
 
 
 def decode(lm: LanguageModel, n_tokens: int) -> Iterator[None]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from polishgen.checkpoint import BUNDLED
+from polishgen.checkpoint import find_folder
 from polishgen.language_model import LanguageModel
 from polishgen.page.models import models, title
 
@@ -63,9 +63,9 @@ def our_figures(lm: LanguageModel, tokens_per_second: float | None = None) -> Mo
     )
 
 
-def report_figures(name: str) -> ModelFigures | None:
-    """The report's figures of its model of that name."""
-    row = REPORT["models"].get(name)
+def report_figures(architecture: str) -> ModelFigures | None:
+    """The report's figures of its model of that architecture."""
+    row = REPORT["models"].get(architecture)
     if row is None:
         return None
     return ModelFigures(
@@ -93,7 +93,7 @@ def training_curves() -> pd.DataFrame:
     """
     rows = []
     for name in models():
-        log = BUNDLED / name / "training_log.csv"
+        log = find_folder(name) / "training_log.csv"
         if log.is_file():
             rows += [curve_row(title(name), True, row) for row in read_csv(log)]
     for row in read_csv(HERE / "report_curves.csv"):

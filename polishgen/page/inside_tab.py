@@ -21,7 +21,7 @@ from polishgen.introspection import (
 from polishgen.page.failures import told_to_visitor
 from polishgen.page.models import model_choices, models, title
 from polishgen.page.style import FIRING_COLOURS, PAIR, SURPRISE_COLOURS
-from polishgen.page.texts import I18N, language_of, number, say
+from polishgen.page.texts import I18N, language_of, name_text, number, say
 from polishgen.tokenizer import SURROGATE
 
 PROSE = (Path(__file__).parent / "prose.txt").read_text(encoding="utf-8").strip()
@@ -32,11 +32,14 @@ FIRING_BORDERS = {"0": 0.0, "–25%": 0.25, "–50%": 0.5, "–75%": 0.75, "–1
 N_ALTERNATIVES = 8
 
 
-def build(written: dict[str, gr.Textbox]) -> None:
-    """Lays the tab out and wires it; `written` are the Write tab's texts."""
+def build(tab: gr.Tab, written: dict[str, gr.Textbox]) -> None:
+    """Lays the tab out and wires it; `written` are the Write tab's texts.
+
+    Opening the tab looks at the text that stands there, so that there is something to see.
+    """
     gr.Markdown(I18N("inside_intro"))
     text = gr.Textbox(
-        PROSE[:600].rsplit(" ", 1)[0],
+        "\n\n".join(PROSE.split("\n\n")[:2]),
         label=I18N("inside_text"),
         info=I18N("inside_text_info"),
         lines=5,
@@ -46,18 +49,19 @@ def build(written: dict[str, gr.Textbox]) -> None:
     )
     with gr.Row():
         takes = {
-            name: gr.Button(I18N(f"take_{name}"), size="sm", elem_id=f"take-{name}", min_width=140)
+            name: gr.Button(
+                name_text("take", name), size="sm", elem_id=f"take-{name}", min_width=140
+            )
             for name in written
         }
         whole_page = gr.Button(I18N("take_prose"), size="sm", elem_id="take-prose", min_width=140)
-    with gr.Row(equal_height=True):
-        chosen = gr.CheckboxGroup(
-            model_choices(),
-            value=list(configured_models()),
-            label=I18N("inside_models"),
-            elem_id="inside-models",
-        )
-        look = gr.Button(I18N("look"), variant="primary", elem_id="look")
+    chosen = gr.CheckboxGroup(
+        model_choices(),
+        value=list(configured_models()),
+        label=I18N("inside_models"),
+        elem_id="inside-models",
+    )
+    look = gr.Button(I18N("look"), variant="primary", elem_id="look")
     looked = gr.State("")
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
@@ -76,7 +80,7 @@ def build(written: dict[str, gr.Textbox]) -> None:
         button.click(take_text, written[name], text, **quick)
     whole_page.click(lambda: PROSE, outputs=text, **quick)
     marked = [part for name in readings for part in readings[name]]
-    looking = gr.on([look.click, text.submit], read, [text, chosen], [looked, *marked], **slow)
+    looking = gr.on([tab.select, look.click], read, [text, chosen], [looked, *marked], **slow)
     for name, (_, highlighted) in readings.items():
         highlighted.select(
             alternatives_for(name), looked, [where, alternatives], **slow, trigger_mode="multiple"

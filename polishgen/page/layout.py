@@ -22,8 +22,8 @@ def build_page() -> gr.Blocks:
                 written = write_tab.build(page)
             with gr.Tab(I18N("tab_compare"), id="compare"):
                 compare_tab.build(page)
-            with gr.Tab(I18N("tab_inside"), id="inside"):
-                inside_tab.build(written)
+            with gr.Tab(I18N("tab_inside"), id="inside") as inside:
+                inside_tab.build(inside, written)
             with gr.Tab(I18N("tab_about"), id="about"):
                 about_tab.build()
         api.add_endpoints()

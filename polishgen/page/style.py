@@ -58,7 +58,7 @@ REPORT_COLOURS = {
 PAIR = ("#56b4e9", "#009e73")
 
 CSS = """
-.gradio-container { max-width: 1200px !important; margin: 0 auto; }
+.gradio-container { max-width: min(1200px, 100%) !important; margin: 0 auto; }
 .column-text textarea {
     font-family: "Iowan Old Style", "Palatino Linotype", "Noto Serif", Georgia, serif;
     font-size: 1.05rem; line-height: 1.55;
@@ -73,6 +73,25 @@ table, table input { font-family: var(--font) !important; }
     font-family: "Iowan Old Style", "Palatino Linotype", "Noto Serif", Georgia, serif;
     font-size: 1.05rem; line-height: 1.8; max-height: 26rem; overflow-y: auto;
 }
+.paper .legend {
+    background: #fff; border-radius: var(--radius-md); padding: 0.4rem 0.75rem;
+    margin-bottom: 0.4rem; gap: 0.3rem;
+}
+.paper .legend-item { color: #000 !important; }
+.paper .token-container, .paper .token, .paper .text { margin: 0 !important; }
+.paper .token { padding: 2px 0 !important; border-radius: 2px; }
+.paper .token[role="button"]:hover, .paper .token:focus-visible { outline: 2px solid #1d4ed8; }
+.beside { position: sticky; top: 1rem; align-self: flex-start; }
+@media (max-width: 700px) {
+    .column-text textarea { height: 11rem !important; }
+    .beside {
+        top: auto; bottom: 0; z-index: 5; max-height: 40vh; overflow-y: auto;
+        background: var(--body-background-fill); border-top: 1px solid var(--border-color-primary);
+    }
+}
+.figures * { font-family: var(--font) !important; font-variant-numeric: tabular-nums; }
+#measure-progress label { display: block; }
+#measure-progress progress { width: 100%; accent-color: #2563eb; }
 .hint { color: var(--body-text-color-subdued); font-size: var(--text-sm); }
 """ + "".join(
     f".model-column.{name} {{ --model-colour: {colour}; }}\n" for name, colour in COLOURS.items()

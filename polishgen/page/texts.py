@@ -42,6 +42,12 @@ def say(language: str, key: str, **values: object) -> str:
     return TEXTS[language][key].format(**values)
 
 
+def name_text(prefix: str, name: str) -> gr.i18n.I18nData | str:
+    """The text of a key such as "text_gru"; for a model without one, its plain name."""
+    key = f"{prefix}_{name}"
+    return I18N(key) if key in ENGLISH else name
+
+
 def number(language: str, value: float, digits: int = 0) -> str:
     """A number as the language writes it: 1 234,5 in Polish, 1,234.5 in English."""
     text = f"{value:,.{digits}f}"

@@ -119,7 +119,7 @@ ENGLISH: dict[str, str] = {
     ),
     "measure_tokens": "Tokens to write for the speed",
     "measure": "Measure on this machine",
-    "measured": "Measured on this machine just now",
+    "measured": "Measured on this machine",
     "measuring": "{model} is being measured",
     "prose": "The page of prose",
     "curves_intro": (
@@ -214,6 +214,7 @@ ENGLISH: dict[str, str] = {
         "Transformers and models of the brain. Because its neurons are positive and mostly silent, "
         "they can be looked at one by one."
     ),
+    "card": "Card of the model",
     "about_more": (
         "## Where the texts come from\n"
         "The models learned from Polish novels in the public domain, from the "
@@ -230,7 +231,7 @@ ENGLISH: dict[str, str] = {
         "people, or to pass their texts off as somebody's.\n"
         "\n"
         "## Train your own\n"
-        "Everything is in the [repository](https://github.com/polishgen/polishgen): `python -m "
+        "Everything is in the repository: `python -m "
         "training.prepare` fetches and cleans the texts, `python -m training.train --model "
         "transformer` trains a model, in about two hours on two processor cores. README tells the "
         "rest, and each model's card in `checkpoints/` tells how it was made and measured.\n"

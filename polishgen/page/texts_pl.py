@@ -129,7 +129,7 @@ POLISH: dict[str, str] = {
     ),
     "measure_tokens": "Ile tokenów napisać, by zmierzyć szybkość",
     "measure": "Zmierz na tej maszynie",
-    "measured": "Zmierzone przed chwilą na tej maszynie",
+    "measured": "Zmierzone na tej maszynie",
     "measuring": "Trwa pomiar: {model}",
     "prose": "Strona prozy",
     "curves_intro": (
@@ -227,6 +227,7 @@ POLISH: dict[str, str] = {
         "między Transformerem a modelami mózgu. Jego neurony są nieujemne i przeważnie milczą, "
         "dlatego można przyglądać się im z osobna."
     ),
+    "card": "Karta modelu (po angielsku)",
     "about_more": (
         "## Skąd pochodzą teksty\n"
         "Modele uczyły się na polskich powieściach z domeny publicznej, ze zbioru "
@@ -244,7 +245,7 @@ POLISH: dict[str, str] = {
         "po to, by przypisywać komuś ich teksty.\n"
         "\n"
         "## Wytrenuj własny\n"
-        "Wszystko jest w [repozytorium](https://github.com/polishgen/polishgen): `python -m "
+        "Wszystko jest w repozytorium: `python -m "
         "training.prepare` pobiera i czyści teksty, a `python -m training.train --model "
         "transformer` trenuje model, przez około dwie godziny na dwóch rdzeniach procesora. Resztę "
         "mówi README, a karta każdego modelu w katalogu `checkpoints/` opisuje, jak powstał i jak "

@@ -22,7 +22,7 @@ from polishgen.page.run_settings import (
     RunSettings,
     new_seed,
 )
-from polishgen.page.texts import I18N, TEXTS, language_of, number, say
+from polishgen.page.texts import I18N, language_of, name_text, number, say
 from polishgen.page.turns import Progress, take_turns
 from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
 
@@ -168,11 +168,11 @@ def build(page: gr.Blocks) -> dict[str, gr.Textbox]:
 
 def build_column(name: str) -> Column:
     """The column of one model."""
-    key = name if f"about_{name}" in TEXTS["en"] else None
-    with gr.Column(min_width=280, elem_classes=["model-column", name]) as box:
+    family = models()[name].architecture
+    with gr.Column(min_width=280, elem_classes=["model-column", family]) as box:
         header = gr.Markdown(f"### {title(name)}", elem_classes="model-header")
         text = gr.Textbox(
-            label=I18N(f"text_{key}") if key else name,
+            label=name_text("text", name),
             lines=12,
             max_lines=18,
             interactive=False,
@@ -229,7 +229,7 @@ def open_page(request: gr.Request) -> list:
     language = language_of(request)
     headers = [
         f"### {title(name)}\n"
-        + (say(language, f"about_{name}") if f"about_{name}" in TEXTS[language] else "")
+        + say(language, f"about_{model.architecture}")
         + " "
         + say(language, "parameters", count=number(language, model.parameters / 1e6, 1))
         for name, model in models().items()
