@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names, find_folder, write_json
 from polishgen.errors import PolishgenError
@@ -22,10 +23,18 @@ from training.model_card import write_card
 from training.readme import README, write_readme
 from training.real_words import dictionary, real_word_share
 from training.report_samples import report_shares
-from training.samples import NEW_TOKENS, PROMPTS, Sample, first_sample, generate_samples
+from training.samples import (
+    NEW_TOKENS,
+    PROMPTS,
+    SHOWN_PROMPT,
+    Sample,
+    first_sample,
+    generate_samples,
+)
 from training.text_figures import all_figures, comparable, human_sets, mean_figures
 
 MIN_WORDS = 2000
+SPEED_TEXTS = 3
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Measured:
 def measure(folder: Path, texts: Sequence[str], keep: bool) -> Measured:
     """Loads, measures and samples a model, and tells how long that took."""
     lm, started = load(folder), time.perf_counter()
-    loss = kept_loss(lm, texts) if keep else measure_loss(lm, texts)
+    loss = (kept_loss(lm, texts) if keep else None) or measure_loss(lm, texts)
     measured = time.perf_counter()
     bits = f"{loss['bits_per_byte']:.3f} bits per byte"
     print(f"{folder.name}: {bits} ({measured - started:.0f} s)", flush=True)
@@ -51,11 +60,20 @@ def measure(folder: Path, texts: Sequence[str], keep: bool) -> Measured:
     return Measured(folder, lm, loss, samples)
 
 
+def decoding_speed(lm: LanguageModel) -> float:
+    """Tokens a second on this machine: the median over a few texts."""
+    rates = []
+    for seed in range(SPEED_TEXTS):
+        pieces = list(lm.stream(SHOWN_PROMPT, max_new_tokens=NEW_TOKENS, seed=seed))
+        rates.append(sum(len(piece.token_ids) for piece in pieces) / pieces[-1].seconds)
+    return median(rates)
+
+
 def evaluate(folders: Sequence[Path], corpus: CorpusTexts, keep: bool = False) -> None:
     """Measures the models in the folders; merges the figures into each `metrics.json` and card.
 
-    `keep`: take the loss that stands there already. `PolishgenError` for a folder without a model,
-    and for held-out text too short to compare with.
+    `keep`: take the loss that stands there already, if it is over this text. `PolishgenError` for
+    a folder without a model, and for held-out text too short to compare with.
     """
     human = human_sets(corpus.held_out)
     models = [measure(folder, corpus.held_out, keep) for folder in folders]
@@ -85,7 +103,12 @@ def evaluate(folders: Sequence[Path], corpus: CorpusTexts, keep: bool = False) -
         evaluation = {**shared, "presets": presets, "first_sample": first_sample(model.lm)}
         if model.lm.architecture in report:
             evaluation["report"] = {"real_words": asdict(report[model.lm.architecture])}
-        measured = {"parameters": model.lm.parameters, **model.loss, "evaluation": evaluation}
+        measured = {
+            "parameters": model.lm.parameters,
+            "tokens_per_second": round(decoding_speed(model.lm), 1),
+            **model.loss,
+            "evaluation": evaluation,
+        }
         write_json(model.folder / METRICS_FILE, model.lm.metrics | measured)
         write_card(model.folder)
 

@@ -130,7 +130,8 @@ def card_text(lm: LanguageModel, name: str, curve: bool) -> str:
     if curve:
         parts += ["## Training", f"![Loss against tokens read]({CURVE_FILE})"]
     parts += ["## Limits", LIMITS]
-    return "\n\n".join(part if part[0] in "#`|!" else wrap(part) for part in parts) + "\n"
+    lines = (part if part[0] in "#|!" or "```" in part else wrap(part) for part in parts)
+    return "\n\n".join(lines) + "\n"
 
 
 def wrap(paragraph: str) -> str:
