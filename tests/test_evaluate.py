@@ -376,7 +376,7 @@ def bundle(tiny_corpus, tmp_path, monkeypatch):
     monkeypatch.setattr("polishgen.checkpoint.BUNDLED", folder)
     monkeypatch.setattr(evaluate, "BUNDLED", folder)
     monkeypatch.setattr(evaluate, "README", page)
-    monkeypatch.setattr(evaluate, "MIN_WORDS", 40)
+    monkeypatch.setattr(evaluate, "MIN_WORDS", 10)
     monkeypatch.setattr(evaluate, "NEW_TOKENS", 20)
     monkeypatch.setattr(evaluate, "PROMPTS", samples.PROMPTS[:3])
     monkeypatch.setattr(text_figures, "PASSAGES", 4)
@@ -406,7 +406,7 @@ def test_the_command_writes_metrics_and_readme(bundle, tiny_corpus, capsys):
         assert set(values["evaluation"]["presets"]) == set(SAMPLING_PRESETS)
         for figures in values["evaluation"]["presets"].values():
             share = figures["real_words"]
-            assert share["low"] <= share["share"] <= share["high"] and share["count"] >= 40
+            assert share["low"] <= share["share"] <= share["high"] and share["count"] >= 10
             assert f"{100 * share['share']:.1f} % (" in page
         card = (bundle / "checkpoints" / name / "README.md").read_text()
         share = values["evaluation"]["presets"]["balanced"]["real_words"]

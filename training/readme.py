@@ -42,9 +42,9 @@ def evaluation_section(metrics: dict[str, dict]) -> str:
     """Tables, what they say about copying, and each model's first sample."""
     evaluation = next(iter(metrics.values()))["evaluation"]
     parts = [
-        "Over all of the held-out novels, every token with at least 256 tokens of text before it "
-        "(but for the first of all). Bits per byte compare across tokenizers; the compressors have "
-        "read the training text first.",
+        "Over all of the held-out novels, every token with at least a whole context of text before "
+        "it (but for the very first). Bits per byte compare across tokenizers; the compressors "
+        "have read the training text first.",
         table(
             ("", "parameters", "loss a token", "perplexity", "bits per byte"), loss_rows(metrics)
         ),
