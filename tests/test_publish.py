@@ -472,6 +472,8 @@ def publish_space(*options: str) -> int:
 
 
 def test_the_space_gets_what_it_needs_and_nothing_else(hub: Hub, bundled: Path, logged_in):
+    (bundled / "gru/README.md").write_text("# A card")
+    (bundled / "gru/training_curve.png").write_bytes(b"a curve")
     assert publish_space() == 0
     files = hub.space("user/demo").files
     tops = {path.split("/")[0] for path in files}
@@ -495,6 +497,7 @@ def test_the_space_gets_what_it_needs_and_nothing_else(hub: Hub, bundled: Path, 
     assert {path for path in files if path.startswith("checkpoints/gru")} == {
         f"checkpoints/gru/{name}"
         for name in (
+            "README.md",
             "config.json",
             "metrics.json",
             "model.safetensors",

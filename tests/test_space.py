@@ -28,6 +28,8 @@ pytestmark = pytest.mark.slow
 # The user that the Hub starts a Space as.
 USER = 1000
 SPACE = "user/demo"
+# A few are enough; a machine that trains models at the same time may take long.
+START_SECONDS = 1200
 NAMES = ("gru", "transformer", "bdh")
 
 
@@ -71,9 +73,10 @@ def build(app: Path, room: Path, built: dict[str, Path]) -> Path:
         folder = room / f"environment-{len(built)}"
         subprocess.run([interpreter, "-m", "venv", folder], check=True)
         python = folder / "bin/python"
-        sdk = f"gradio[oauth,mcp]=={card['sdk_version']}"
+        # What the Hub itself adds to a Space's requirements.
+        added = [f"gradio[oauth,mcp]=={card['sdk_version']}", "uvicorn>=0.14.0", "spaces"]
         install = [python, "-m", "pip", "install", "--quiet", "--no-compile"]
-        subprocess.run([*install, sdk, "-r", app / "requirements.txt"], check=True)
+        subprocess.run([*install, *added, "-r", app / "requirements.txt"], check=True)
         built[key] = python
     return built[key]
 
@@ -119,7 +122,7 @@ def running(python: Path, app: Path, home: Path, **variables: str) -> Iterator[s
         text=True,
         **({"user": USER, "group": USER, "extra_groups": []} if root else {}),
     )
-    timer = threading.Timer(600, process.kill)
+    timer = threading.Timer(START_SECONDS, process.kill)
     timer.start()
     lines = []
     try:

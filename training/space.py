@@ -8,6 +8,7 @@ from huggingface_hub import SpaceCard, SpaceCardData
 
 from polishgen.checkpoint import BUNDLED, FILES, bundled_names, find_folder
 from polishgen.errors import PolishgenError
+from training.model_card import CARD_FILE
 
 ROOT = Path(__file__).parent.parent
 APP_FILE = "app.py"
@@ -40,15 +41,15 @@ def space_files(models: Sequence[str], cards: Sequence[str]) -> dict[str, Path |
     for path in files.values():
         if not path.is_file():
             raise PolishgenError(f"a Space needs {path}, which is missing")
-    return {"README.md": space_card(cards).encode()} | files
+    return {CARD_FILE: space_card(cards).encode()} | files
 
 
 def bundled_files() -> dict[str, Path]:
-    """The checkpoints that come with the code, without their model cards."""
+    """The checkpoints that come with the code, and their cards, which the page shows."""
     names = bundled_names()
     if not names:
         raise PolishgenError(f"there are no models in {BUNDLED}: name repositories with --models")
-    paths = [find_folder(name) / file for name in names for file in FILES]
+    paths = [find_folder(name) / file for name in names for file in (*FILES, CARD_FILE)]
     return {f"{BUNDLED.name}/{p.parent.name}/{p.name}": p for p in paths if p.is_file()}
 
 
