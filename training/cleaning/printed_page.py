@@ -76,7 +76,7 @@ def remove_notes(text: str) -> str:
     return NOTE_LINE.sub("", text)
 
 
-MARK = re.compile(r"[ ]?\[\d{1,3}\]|[ ]?\*{1,2}\)")
+MARK = re.compile(r"[ ]?\[\d{1,3}\]|[ ]?\(?\*{1,2}\)")
 # A footnote's number straight after a word, and perhaps in the middle of one: "zapie4 rał".
 # "km2" and "CO2" are none.
 NUMBER_AFTER_WORD = re.compile(

@@ -45,7 +45,7 @@ def remove_stray_signs(text: str) -> str:
     return STRAY_SIGN.sub(lambda sign: sign[1] or "", text)
 
 
-SEPARATOR = re.compile(r"(?:^[ ]*\*[* ]*\n?)+", re.MULTILINE)
+SEPARATOR = re.compile(r"(?:^[ ]*\*[* ]*\n?(?:[ ]*\n)*)+", re.MULTILINE)
 BARE_SIGNS = re.compile(r"^(?! *-)[ .,:;'\"=+#$%&/()\[\]-]+$\n?", re.MULTILINE)
 
 
