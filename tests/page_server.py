@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).parent.parent
-LONGEST_START = 120
+LONGEST_START = 300
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,17 @@ CONTRASTS = """() => {
     return found;
 }"""
 
+# Notes when Generate has been disabled and is enabled again, however short the run.
+WATCH_RUN = """() => {
+    const button = document.querySelector('#generate');
+    let begun = false;
+    window.runEnded = false;
+    new MutationObserver((_, watcher) => {
+        if (button.disabled) begun = true;
+        else if (begun) { window.runEnded = true; watcher.disconnect(); }
+    }).observe(button, {attributes: true});
+}"""
+
 # Controls that a screen reader could not name.
 NAMELESS = """() => [...document.querySelectorAll(
         'button, input, textarea, select, [role=button], [role=tab]')]
@@ -142,10 +153,11 @@ def set_up(page: Page, tokens: int, seed: int) -> None:
         setting(page, name).press("Tab")
 
 
-def wait_for_end(page: Page) -> dict[str, str]:
-    """Waits until a run that was just started is over; the three texts."""
-    expect(page.locator("#generate")).to_be_disabled(timeout=WAIT_MS)
-    expect(page.locator("#generate")).to_be_enabled(timeout=WAIT_MS)
+def press(page: Page, button: str) -> dict[str, str]:
+    """Presses a button that starts a run and waits until it is over; the three texts."""
+    page.evaluate(WATCH_RUN)
+    page.locator(button).click()
+    page.wait_for_function("window.runEnded")
     return texts_of(page)
 
 
@@ -184,15 +196,13 @@ def share(page: Page) -> str:
 def test_a_run_can_be_continued_repeated_shared_and_kept(open_page: OpenPage):
     page = open_page()
     set_up(page, tokens=20, seed=4)
-    page.locator("#generate").click()
-    texts = wait_for_end(page)
+    texts = press(page, "#generate")
     for model, text in texts.items():
         alone = polishgen.load(model).generate(PROMPT, max_new_tokens=20, seed=4)
         assert text == PROMPT + alone
         expect(page.locator(f"#stats-{model}")).to_contain_text("tokenów/s")
 
-    page.locator("#continue").click()
-    longer = wait_for_end(page)
+    longer = press(page, "#continue")
     for model, text in longer.items():
         alone = polishgen.load(model).generate(texts[model], max_new_tokens=20, seed=4)
         assert text == texts[model] + alone
@@ -216,8 +226,7 @@ def test_a_run_can_be_continued_repeated_shared_and_kept(open_page: OpenPage):
     assert record["link"] == link
     assert record["settings"]["seed"] == 4
 
-    page.locator("#again").click()
-    different = wait_for_end(page)
+    different = press(page, "#again")
     assert setting(page, "seed").input_value() != "4"
     assert all(different[model] != texts[model] for model in MODELS)
     # Reloading leaves nothing behind that would go on.
@@ -267,8 +276,7 @@ def test_presets_and_choice_of_models(open_page: OpenPage):
     page.locator("#models").get_by_text("GRU", exact=True).click()
     expect(page.locator("#text-gru")).to_be_hidden()
     set_up(page, tokens=5, seed=1)
-    page.locator("#generate").click()
-    wait_for_end(page)
+    press(page, "#generate")
     assert text_of(page, "bdh").startswith(PROMPT)
     for name in ("Transformer", "Dragon Hatchling"):
         page.locator("#models").get_by_text(name, exact=True).click()
@@ -290,10 +298,9 @@ def test_awkward_prompts(open_page: OpenPage, prompt: str, message: str | None):
     page = open_page(locale="en-GB")
     set_up(page, tokens=3, seed=2)
     page.locator("#prompt textarea").fill(prompt)
-    page.locator("#generate").click()
+    texts = press(page, "#generate")
     if message:
         expect(page.get_by_test_id("toast-body")).to_contain_text(message)
-    texts = wait_for_end(page)
     assert all(text.startswith(prompt[-4_000:]) for text in texts.values())
     assert page.title() != "x"
 
@@ -398,9 +405,7 @@ def test_look_inside(open_page: OpenPage):
 def test_a_phone_in_light_and_dark(open_page: OpenPage, scheme: str):
     page = open_page(width=390, color_scheme=scheme, has_touch=True, is_mobile=True)
     set_up(page, tokens=5, seed=1)
-    share(page) if page.locator("#link").is_visible() else None
-    page.locator("#generate").click()
-    wait_for_end(page)
+    press(page, "#generate")
     for name in TABS["pl-PL"]:
         open_tab(page, name)
         if name == "Zajrzyj do środka":

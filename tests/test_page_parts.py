@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import string
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from polishgen.errors import ParameterError
 from polishgen.generate import Piece
 from polishgen.page import figures
+from polishgen.page.downloads import write_downloads
 from polishgen.page.failures import failure_text
 from polishgen.page.models import models
 from polishgen.page.run_settings import MAX_SEED, RunSettings
@@ -173,3 +175,18 @@ def test_figures_that_were_not_measured_are_none(monkeypatch):
     full = figures.our_figures(lm, tokens_per_second=200.0)
     assert (full.train_loss, full.val_loss, full.bits_per_byte) == (3.5, 3.6, 1.8)
     assert (full.real_words, full.seconds_1000) == (0.83, 5.0)
+
+
+def test_downloads_repeat_the_run_and_do_not_pile_up(tmp_path):
+    run = RunSettings("raz", ["gru"], seed=3)
+    texts = {"gru": "raz dwa „trzy”"}
+    text_file, json_file = write_downloads(run, "http://x/?seed=3", texts, tmp_path)
+    assert "raz dwa „trzy”" in text_file.read_text(encoding="utf-8")
+    record = json.loads(json_file.read_text(encoding="utf-8"))
+    assert RunSettings(**record["settings"]) == run
+    assert record["texts"] == texts
+    again, _ = write_downloads(run, "http://x/?seed=3", texts, tmp_path)
+    assert again == text_file
+    os.utime(text_file.parent, (0, 0))
+    fresh, _ = write_downloads(run, "http://x/?seed=3", {"gru": "raz"}, tmp_path)
+    assert list(tmp_path.iterdir()) == [fresh.parent]

@@ -9,12 +9,22 @@ from polishgen.page.texts import I18N
 # Visitors served at the same time; others see their place in the queue. One for each of two cores.
 CONCURRENT_RUNS = 2
 QUEUE_LENGTH = 100
+# Gradio keeps copies of files to download; checked for every so often, kept so long, in seconds.
+CACHE_CHECK, CACHE_LIFETIME = 600, 3600
+# Gradio calls every page English; a screen reader is to know better.
+SET_LANGUAGE = """() => {
+    document.documentElement.lang = navigator.language.startsWith("pl") ? "pl" : "en";
+}"""
 
 
 def build_page() -> gr.Blocks:
     """All tabs in one page, with a queue; loads the models first."""
     models()
-    with gr.Blocks(title=I18N("page_title"), analytics_enabled=False) as page:
+    with gr.Blocks(
+        title=I18N("page_title"),
+        analytics_enabled=False,
+        delete_cache=(CACHE_CHECK, CACHE_LIFETIME),
+    ) as page:
         gr.Markdown(I18N("heading"))
         gr.Markdown(I18N("subtitle"))
         with gr.Tabs():
@@ -43,6 +53,7 @@ def launch(page: gr.Blocks, host: str | None, port: int | None, *, block: bool =
         quiet=not block,
         theme=style.THEME,
         css=style.CSS,
+        js=SET_LANGUAGE,
         i18n=I18N,
         mcp_server=True,
         share=False,

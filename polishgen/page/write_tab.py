@@ -4,16 +4,14 @@ Notable: a run is a generator that Gradio asks for the next update and closes wh
 presses Stop or leaves; no work is done between two updates, so closing it frees the processor.
 """
 
-import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import gradio as gr
 
 from polishgen.checkpoint import configured_models
+from polishgen.page.downloads import write_downloads
 from polishgen.page.failures import told_to_visitor
 from polishgen.page.models import model_choices, models, title
 from polishgen.page.run_settings import (
@@ -343,14 +341,7 @@ def finish(request: gr.Request, run: dict | None, *shown: str) -> list:
     texts = {n: t for n, t in zip(configured_models(), shown, strict=True) if n in settings.models}
     page = urlsplit(request.headers.get("referer", ""))
     link = urlunsplit((page.scheme, page.netloc, page.path, settings.query(), ""))
-    folder = Path(tempfile.mkdtemp(prefix="polishgen-"))
-    text_file, json_file = folder / "polishgen.txt", folder / "polishgen.json"
-    text_file.write_text(
-        "\n\n".join(f"{title(name)}\n\n{text}" for name, text in texts.items()) + "\n",
-        encoding="utf-8",
-    )
-    record = {"link": link, "settings": asdict(settings), "texts": texts}
-    json_file.write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    text_file, json_file = write_downloads(settings, link, texts)
     return [
         *buttons_for(running=False),
         link,
