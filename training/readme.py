@@ -49,13 +49,15 @@ def evaluation_section(metrics: dict[str, dict]) -> str:
             ("", "parameters", "loss a token", "perplexity", "bits per byte"), loss_rows(metrics)
         ),
         f"Written from {evaluation['prompts']} fixed prompts, {evaluation['new_tokens']} tokens "
-        "each, seeds from 0. *Real words*: words of two letters or more that Morfeusz 2 "
-        f"(`{evaluation['dictionary']}`) knows as written or in lower case, with Wilson's 95 % "
-        "interval, widened by the design effect because the words of one sample hang together. "
-        "*Distinct-n*: n-grams of words that differ. *Loop*: words in the longest phrase said over "
-        "and over. *8-grams copied*: runs of eight words that stand in the training text. *Longest "
-        "copy*: words in the longest run that stands there. All but the first are taken from as "
-        "much text in every row.",
+        "each, seeds from 0; beside each preset stand its temperature and top-p. *Real words*: "
+        "words of two letters or more that Morfeusz 2 "
+        f"(`{evaluation['dictionary']}`) knows as written or in lower case, with Wilson's "
+        "95\u00a0% interval, widened by the design effect because the words of one sample hang "
+        "together. *Distinct-n*: n-grams of words that differ. *Loop*: words in the longest phrase "
+        "said over and over. *8-grams copied*: runs of eight words that stand in the training "
+        "text. *Longest copy*: words in the longest run that stands there. These five are taken "
+        "from as much text in every row; for the held-out novels they are means over many such "
+        "portions.",
         table(
             (
                 "text",
