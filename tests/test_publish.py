@@ -486,14 +486,12 @@ def test_the_space_gets_what_it_needs_and_nothing_else(hub: Hub, bundled: Path, 
         "polishgen",
         "requirements.txt",
     }
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "polishgen"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\0")
-    assert {path for path in files if path.startswith("polishgen/")} == set(tracked) - {""}
+    package = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "polishgen").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert {path for path in files if path.startswith("polishgen/")} == package
     assert {path for path in files if path.startswith("checkpoints/gru")} == {
         f"checkpoints/gru/{name}"
         for name in (
