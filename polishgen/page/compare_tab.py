@@ -13,7 +13,7 @@ import pandas as pd
 
 from polishgen.language_model import LanguageModel, Score
 from polishgen.page.api import TEXT_LIMIT
-from polishgen.page.failures import told_to_visitor
+from polishgen.page.failures import refusal, told_to_visitor
 from polishgen.page.figures import (
     ModelFigures,
     our_figures,
@@ -27,7 +27,7 @@ from polishgen.page.texts import I18N, language_of, number, say
 from polishgen.tokenizer import SURROGATE
 
 PROMPT = "Pewnego razu młody książe"
-TABLE_WIDTHS = ["180px", "105px", "125px", "125px", "105px", "90px", "110px", "140px", "95px"]
+TABLE_WIDTHS = ["180px", "118px", "125px", "120px", "112px", "90px", "105px", "150px", "115px"]
 # Tokens between two updates of the progress bar.
 STEP_TOKENS = 10
 # Training starts far above all that matters; the first evaluations would flatten the curves.
@@ -328,7 +328,7 @@ def judge_text(request: gr.Request, text: str) -> gr.Dataframe:
     language = language_of(request)
     text = SURROGATE.sub("\ufffd", text or "").strip()
     if not text:
-        raise gr.Error(say(language, "no_text"), print_exception=False)
+        raise refusal(language, "no_text")
     if len(text) > TEXT_LIMIT:
         length, limit = (number(language, n) for n in (len(text), TEXT_LIMIT))
         message = say(language, "text_cut", length=length, limit=limit)

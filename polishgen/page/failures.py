@@ -23,6 +23,11 @@ def told_to_visitor(language: str) -> Iterator[None]:
         raise gr.Error(message, title=say(language, "error"), print_exception=False) from error
 
 
+def refusal(language: str, key: str) -> gr.Error:
+    """The text `key` as an error that Gradio shows the visitor."""
+    return gr.Error(say(language, key), title=say(language, "error"), print_exception=False)
+
+
 def failure_text(language: str, error: PolishgenError) -> str:
     """The message for `error`; a parameter that the page knows is explained in `language`."""
     if isinstance(error, ParameterError) and f"allowed_{error.parameter}" in TEXTS[language]:

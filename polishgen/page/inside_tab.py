@@ -18,7 +18,7 @@ from polishgen.introspection import (
     read_tokens,
     telling_neurons,
 )
-from polishgen.page.failures import told_to_visitor
+from polishgen.page.failures import refusal, told_to_visitor
 from polishgen.page.models import model_choices, models, title
 from polishgen.page.style import FIRING_COLOURS, PAIR, SURPRISE_COLOURS
 from polishgen.page.texts import I18N, language_of, name_text, number, say
@@ -192,9 +192,9 @@ def read(request: gr.Request, text: str, names: list[str]) -> list:
         gr.Warning(message, title=say(language, "note"))
         text = text[:TEXT_LIMIT]
     if not names:
-        raise gr.Error(say(language, "choose_model"), print_exception=False)
+        raise refusal(language, "choose_model")
     if not text:
-        raise gr.Error(say(language, "no_text"), print_exception=False)
+        raise refusal(language, "no_text")
     parts = []
     for name in configured_models():
         if name not in names:

@@ -58,7 +58,7 @@ REPORT_COLOURS = {
 PAIR = ("#56b4e9", "#009e73")
 
 CSS = """
-.gradio-container { max-width: min(1200px, 100%) !important; margin: 0 auto; }
+.gradio-container { max-width: min(1200px, 100%) !important; margin: 0 auto; overflow: clip !important; }
 .column-text textarea {
     font-family: "Iowan Old Style", "Palatino Linotype", "Noto Serif", Georgia, serif;
     font-size: 1.05rem; line-height: 1.55;
@@ -89,6 +89,8 @@ table, table input { font-family: var(--font) !important; }
         background: var(--body-background-fill); border-top: 1px solid var(--border-color-primary);
     }
 }
+button[role="tab"][aria-selected="true"] { color: var(--primary-700); }
+.dark button[role="tab"][aria-selected="true"] { color: var(--primary-300); }
 .figures * { font-family: var(--font) !important; font-variant-numeric: tabular-nums; }
 #measure-progress label { display: block; }
 #measure-progress progress { width: 100%; accent-color: #2563eb; }

@@ -12,7 +12,7 @@ import gradio as gr
 
 from polishgen.checkpoint import configured_models
 from polishgen.page.downloads import write_downloads
-from polishgen.page.failures import told_to_visitor
+from polishgen.page.failures import refusal, told_to_visitor
 from polishgen.page.models import model_choices, models, title
 from polishgen.page.run_settings import (
     MAX_TOKENS,
@@ -267,7 +267,7 @@ def write_on(request: gr.Request, run: dict | None, *shown: str) -> Iterator[lis
     """One more round of the last run, each model going on from its own text."""
     language = language_of(request)
     if not run:
-        raise gr.Error(say(language, "nothing_to_continue"), print_exception=False)
+        raise refusal(language, "nothing_to_continue")
     with told_to_visitor(language):
         settings = RunSettings(**run)
         settings = replace(settings, rounds=settings.rounds + 1)
@@ -279,7 +279,7 @@ def settings_from(language: str, values: Sequence[object]) -> RunSettings:
     """Settings from the controls; tells the visitor where a long prompt had to be cut."""
     prompt, names, *numbers, stop, seed, rounds = values
     if not names:
-        raise gr.Error(say(language, "choose_model"), print_exception=False)
+        raise refusal(language, "choose_model")
     prompt = prompt or ""
     if len(prompt) > PROMPT_LIMIT:
         length, limit = (number(language, n) for n in (len(prompt), PROMPT_LIMIT))
