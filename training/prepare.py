@@ -4,6 +4,7 @@
 """
 
 import argparse
+import inspect
 import json
 import sys
 from collections.abc import Sequence
@@ -34,10 +35,12 @@ POLISH = "polish"
 class PrepareConfig:
     """What to prepare.
 
+    `source`: the name of a SpeakLeash data set, fetched from below `base_url`, or the path of a
+    .jsonl.zst or .jsonl file or of a folder of .txt files. `out`: the folder to write.
     `tokenizer`: "polish" trains a BPE of `vocab_size` tokens on the training split, "cl100k_base"
-    takes OpenAI's, anything else is the path of a `.tiktoken` file. `fraction` of the training
-    text is kept; `held_out` is the share of all text set aside for evaluation, and `seed` chooses
-    which documents those are.
+    takes OpenAI's, anything else is the path of a .tiktoken file. `fraction` of the training text
+    is kept; `held_out` is the share of all text set aside for evaluation, and `seed` chooses which
+    documents those are. `overwrite`: replace a prepared corpus.
     """
 
     source: str = DEFAULT_NAME
@@ -165,13 +168,18 @@ def table(summary: Summary) -> str:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> PrepareConfig:
     """The configuration that the command line asks for."""
-    parser = argparse.ArgumentParser(prog="training.prepare", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.prepare",
+        description=inspect.getdoc(PrepareConfig),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     for option in fields(PrepareConfig):
         flag = "--" + option.name.replace("_", "-")
         if option.type is bool:
             parser.add_argument(flag, action="store_true")
         else:
-            parser.add_argument(flag, type=option.type, default=option.default)
+            default = option.default
+            parser.add_argument(flag, type=option.type, default=default, help=f"{default}")
     return PrepareConfig(**vars(parser.parse_args(arguments)))
 
 
