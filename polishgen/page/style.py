@@ -58,7 +58,10 @@ REPORT_COLOURS = {
 PAIR = ("#56b4e9", "#009e73")
 
 CSS = """
-.gradio-container { max-width: min(1200px, 100%) !important; margin: 0 auto; overflow: clip !important; }
+.gradio-container {
+    max-width: min(1200px, 100%) !important; margin: 0 auto;
+    overflow: clip !important; /* hidden would keep anything inside from being sticky */
+}
 .column-text textarea {
     font-family: "Iowan Old Style", "Palatino Linotype", "Noto Serif", Georgia, serif;
     font-size: 1.05rem; line-height: 1.55;
