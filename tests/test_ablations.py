@@ -11,9 +11,9 @@ from conftest import invented_text
 from polishgen.checkpoint import read_json
 from polishgen.errors import ParameterError
 from training import ablations
-from training.cleaning import n_bytes
+from training.corpus.cleaning import n_bytes
 from training.data import open_corpus
-from training.held_out import read_documents
+from training.measures.held_out import read_documents
 from training.prepare import PrepareConfig, prepare
 
 AUTHORS = ("Nowak, Anna", "Nowak, Anna (1850-1900)", "Lis, Jan", "Wilk, Ewa", "Sowa, Olga")

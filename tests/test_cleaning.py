@@ -10,23 +10,27 @@ from conftest import invented_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.cleaning import RULES, Cleaner, Document, RuleCount, clean_all
-from training.cleaning.characters import join_soft_hyphens, normalise_unicode, repair_code_page
-from training.cleaning.documents import (
+from training.corpus.cleaning import RULES, Cleaner, Document, RuleCount, clean_all
+from training.corpus.cleaning.characters import (
+    join_soft_hyphens,
+    normalise_unicode,
+    repair_code_page,
+)
+from training.corpus.cleaning.documents import (
     ERROR_PAGE_LENGTH,
     is_not_error_page,
     is_not_low_quality,
     is_polish,
     text_key,
 )
-from training.cleaning.printed_page import (
+from training.corpus.cleaning.printed_page import (
     join_hyphenation,
     remove_note_marks,
     remove_notes,
     remove_page_numbers,
     unwrap_lines,
 )
-from training.cleaning.typography import (
+from training.corpus.cleaning.typography import (
     join_spaced_words,
     normalise_dashes,
     normalise_quotes,
@@ -36,7 +40,7 @@ from training.cleaning.typography import (
     remove_stray_signs,
     repair_misread_letters,
 )
-from training.cleaning.web import (
+from training.corpus.cleaning.web import (
     FOOTER_LENGTH,
     remove_address_lines,
     remove_html_tags,

@@ -19,13 +19,14 @@ from polishgen.errors import ParameterError, PolishgenError
 from polishgen.language_model import LanguageModel, load
 from polishgen.models import build_model, preset_config
 from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
-from training import compressors, evaluate, readme, report_samples, samples, text_figures
-from training.copying import copied_share, longest_span, shared_lengths
-from training.held_out import kept_loss, measure_loss, read_corpus, token_stream
-from training.real_words import clustered_share, is_real, real_word_share, wilson_interval
-from training.repetition import distinct, longest_loop
-from training.text_figures import PASSAGE_WORDS, PASSAGES, all_figures, human_sets
-from training.words import passages_of, words_of, words_written
+from training import evaluate, readme
+from training.measures import compressors, report_samples, samples, text_figures
+from training.measures.copying import copied_share, longest_span, shared_lengths
+from training.measures.held_out import kept_loss, measure_loss, read_corpus, token_stream
+from training.measures.real_words import clustered_share, is_real, real_word_share, wilson_interval
+from training.measures.repetition import distinct, longest_loop
+from training.measures.text_figures import PASSAGE_WORDS, PASSAGES, all_figures, human_sets
+from training.measures.words import passages_of, words_of, words_written
 
 NARROW = {
     "transformer": {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 16},

@@ -15,9 +15,9 @@ from data_server import DataServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.cleaning import Document
-from training.download import CHUNK_BYTES, SourceError
-from training.sources import read_documents
+from training.corpus.cleaning import Document
+from training.corpus.download import CHUNK_BYTES, SourceError
+from training.corpus.sources import read_documents
 
 NAME = "bajki"
 DATA, MANIFEST = f"{NAME}.jsonl.zst", f"{NAME}.manifest"

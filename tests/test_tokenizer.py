@@ -24,7 +24,7 @@ from polishgen.tokenizer import (
     StreamingDecoder,
     Tokenizer,
 )
-from training.bpe import LARGEST, SMALLEST, train_bpe
+from training.corpus.bpe import LARGEST, SMALLEST, train_bpe
 
 BYTES_ONLY = Tokenizer.from_ranks({bytes([byte]): byte for byte in range(256)})
 POLISH = train_bpe([invented_text(seed, 40) for seed in range(8)], 400)
@@ -340,7 +340,7 @@ def test_vocabulary_sizes_out_of_range_are_refused(size):
 def test_training_gives_the_same_vocabulary_on_one_core_as_on_many():
     code = (
         "import sys\n"
-        "from training.bpe import train_bpe\n"
+        "from training.corpus.bpe import train_bpe\n"
         "tokenizer = train_bpe(sys.stdin.read().splitlines(keepends=True), 390)\n"
         "print(*(tokenizer.token_bytes(token).hex() for token in range(tokenizer.n_vocab)))"
     )

@@ -67,7 +67,8 @@ def assert_same_weights(a: Path, b: Path) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_run_learns_logs_and_exports_a_complete_folder(model, tiny_corpus, tmp_path, capsys):
-    assert main(arguments(model, tiny_corpus, tmp_path / "run", max_steps=60)) == 0
+    options = arguments(model, tiny_corpus, tmp_path / "run", max_steps=60, learning_rate=0.01)
+    assert main(options) == 0
     folder = tmp_path / "run" / "checkpoint"
     names = {"config.json", "model.safetensors", "tokenizer.tiktoken", "metrics.json"}
     assert names | {"training_log.csv", "README.md"} <= {path.name for path in folder.iterdir()}

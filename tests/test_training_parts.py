@@ -37,7 +37,7 @@ def test_an_epoch_reads_every_window_once(rows, length, seed, extra):
     starts = [s for step in range(-(-windows // rows)) for s in batches.offsets(step)][:windows]
     assert len(set(starts)) == windows
     assert {b - a for a, b in zip(sorted(starts), sorted(starts)[1:], strict=False)} <= {length}
-    assert 0 <= min(starts) and max(starts) + length < len(tokens)
+    assert min(starts) >= 0 and max(starts) + length < len(tokens)
 
 
 def test_targets_are_the_inputs_one_further():

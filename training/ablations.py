@@ -32,11 +32,11 @@ from polishgen.errors import ParameterError, PolishgenError
 from polishgen.language_model import load
 from polishgen.models import build_model, preset_config
 from polishgen.tokenizer import CL100K, Tokenizer
-from training.cleaning import Document, n_bytes
-from training.held_out import measure_loss, read_documents
+from training.corpus.cleaning import Document, n_bytes
+from training.corpus.split import take, take_fraction
+from training.corpus.summary import SUMMARY_FILE, TOKENIZER_FILE, load_summary, write_summary
+from training.measures.held_out import measure_loss, read_documents
 from training.prepare import token_dtype, write_texts, write_tokens
-from training.split import take, take_fraction
-from training.summary import SUMMARY_FILE, TOKENIZER_FILE, load_summary, write_summary
 from training.train import main as train
 
 MODEL, PRESET = "transformer", "compact"

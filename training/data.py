@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from polishgen.errors import ParameterError
-from training.summary import Summary, load_summary
+from training.corpus.summary import Summary, load_summary
 
 
 @dataclass(frozen=True)

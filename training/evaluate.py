@@ -17,13 +17,11 @@ from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names, find_fold
 from polishgen.errors import PolishgenError
 from polishgen.language_model import LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS
-from training.compressors import compressor_rows
-from training.held_out import CorpusTexts, kept_loss, measure_loss, read_corpus
-from training.model_card import write_card
-from training.readme import README, write_readme
-from training.real_words import dictionary, real_word_share
-from training.report_samples import report_shares
-from training.samples import (
+from training.measures.compressors import compressor_rows
+from training.measures.held_out import CorpusTexts, kept_loss, measure_loss, read_corpus
+from training.measures.real_words import dictionary, real_word_share
+from training.measures.report_samples import report_shares
+from training.measures.samples import (
     NEW_TOKENS,
     PROMPTS,
     SHOWN_PROMPT,
@@ -31,7 +29,9 @@ from training.samples import (
     first_sample,
     generate_samples,
 )
-from training.text_figures import all_figures, comparable, human_sets, mean_figures
+from training.measures.text_figures import all_figures, comparable, human_sets, mean_figures
+from training.model_card import write_card
+from training.readme import README, write_readme
 
 MIN_WORDS = 2000
 SPEED_TEXTS = 3

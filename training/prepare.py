@@ -16,11 +16,11 @@ import numpy as np
 
 from polishgen.errors import PolishgenError, check_float, check_int
 from polishgen.tokenizer import CL100K, Tokenizer
-from training.bpe import LARGEST, SMALLEST, train_bpe
-from training.cleaning import Document, clean_all, n_bytes
-from training.sources import DEFAULT_BASE_URL, DEFAULT_NAME, read_documents
-from training.split import split_documents, take_fraction, text_hash
-from training.summary import (
+from training.corpus.bpe import LARGEST, SMALLEST, train_bpe
+from training.corpus.cleaning import Document, clean_all, n_bytes
+from training.corpus.sources import DEFAULT_BASE_URL, DEFAULT_NAME, read_documents
+from training.corpus.split import split_documents, take_fraction, text_hash
+from training.corpus.summary import (
     SUMMARY_FILE,
     TOKENIZER_FILE,
     SplitSummary,

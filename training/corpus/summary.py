@@ -6,7 +6,7 @@ from pathlib import Path
 
 from polishgen.errors import PolishgenError
 from polishgen.tokenizer import CL100K, Tokenizer
-from training.cleaning import RuleCount
+from training.corpus.cleaning import RuleCount
 
 SUMMARY_FILE = "summary.json"
 TOKENIZER_FILE = "tokenizer.tiktoken"

@@ -2,7 +2,7 @@
 
 import re
 
-from training.cleaning.words import LARGE, LETTER, SMALL, lexicon_of
+from training.corpus.cleaning.words import LARGE, LETTER, SMALL, lexicon_of
 
 SPACED_WORD = re.compile(
     rf"(?<![\w'])[{LETTER}](?: [{SMALL}]){{3,}}(?!\w)|(?<!\w)[{LARGE}](?: [{LARGE}]){{3,}}(?!\w)"

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from training.cleaning.words import SMALL
+from training.corpus.cleaning.words import SMALL
 
 SPACES = re.compile(r"[\t\v\f\x1c\x1d\x1f\x85\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 INVISIBLE = re.compile(

@@ -13,14 +13,14 @@ import pyppmd
 
 from polishgen.checkpoint import read_json, write_json
 from polishgen.errors import ParameterError
-from training.held_out import CorpusTexts
+from training.measures.held_out import CorpusTexts
 
 # 7-Zip's PPMd, variant H, with memory enough that it forgets nothing of sixty megabytes.
 PPMD_ORDER = 12
 PPMD_MEMORY = 1024**3
 # An encoder gives back only so much at a time; of more than this, output would pile up inside it.
 PIECE_BYTES = 16 * 1024
-MEASURED = Path(__file__).parent.parent / "docs" / "compressors.json"
+MEASURED = Path(__file__).parents[2] / "docs" / "compressors.json"
 
 
 def xz_bits_per_byte(context: bytes, text: bytes) -> float:

@@ -14,7 +14,7 @@ from torch import nn
 from polishgen.language_model import LanguageModel
 from polishgen.sampling import SamplingConfig, sample_token
 from polishgen.tokenizer import Tokenizer
-from training.words import words_written
+from training.measures.words import words_written
 
 SHOWN_PROMPT = "Pewnego razu młody książe"
 PROMPTS = (

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from polishgen.errors import ParameterError
-from training.copying import copied_share, longest_span, shared_lengths
-from training.repetition import distinct, longest_loop
-from training.samples import FIRST_SEEDS, PROMPTS, Sample
-from training.words import lower_case, passages_of, words_of
+from training.measures.copying import copied_share, longest_span, shared_lengths
+from training.measures.repetition import distinct, longest_loop
+from training.measures.samples import FIRST_SEEDS, PROMPTS, Sample
+from training.measures.words import lower_case, passages_of, words_of
 
 PASSAGES, PASSAGE_WORDS = len(PROMPTS) * FIRST_SEEDS, 100
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from polishgen.errors import PolishgenError
-from training.cleaning import Document, n_bytes
+from training.corpus.cleaning import Document, n_bytes
 
 # No held-out document may be more than this share of the held-out text aimed at.
 LARGEST_SHARE = 1 / 3

@@ -6,8 +6,12 @@ The summary says for each rule how many documents and bytes of UTF-8 went in and
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from training.cleaning.characters import join_soft_hyphens, normalise_unicode, repair_code_page
-from training.cleaning.documents import (
+from training.corpus.cleaning.characters import (
+    join_soft_hyphens,
+    normalise_unicode,
+    repair_code_page,
+)
+from training.corpus.cleaning.documents import (
     Document,
     is_not_error_page,
     is_not_low_quality,
@@ -15,14 +19,14 @@ from training.cleaning.documents import (
     n_bytes,
     text_key,
 )
-from training.cleaning.printed_page import (
+from training.corpus.cleaning.printed_page import (
     join_hyphenation,
     remove_note_marks,
     remove_notes,
     remove_page_numbers,
     unwrap_lines,
 )
-from training.cleaning.typography import (
+from training.corpus.cleaning.typography import (
     join_spaced_words,
     normalise_dashes,
     normalise_quotes,
@@ -32,7 +36,7 @@ from training.cleaning.typography import (
     remove_stray_signs,
     repair_misread_letters,
 )
-from training.cleaning.web import (
+from training.corpus.cleaning.web import (
     remove_address_lines,
     remove_html_tags,
     remove_isbn_lines,

@@ -14,8 +14,8 @@ import torch
 from polishgen.evaluation import text_loss
 from polishgen.language_model import LanguageModel
 from polishgen.tokenizer import Tokenizer
-from training.cleaning import Document
-from training.summary import load_summary
+from training.corpus.cleaning import Document
+from training.corpus.summary import load_summary
 
 # Rows read side by side: a GRU needs many to be quick, BDH's wide activity outgrows the caches.
 LANES = {"gru": 16, "transformer": 2, "bdh": 2}

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.real_words import Share, clustered_share, real_word_share
-from training.words import words_of
+from training.measures.real_words import Share, clustered_share, real_word_share
+from training.measures.words import words_of
 
-SHARED = Path(os.environ.get("POLISHGEN_SHARED", Path(__file__).parents[2] / "shared"))
+SHARED = Path(os.environ.get("POLISHGEN_SHARED", Path(__file__).parents[3] / "shared"))
 NAMES = {"gru": "gru", "transformer": "transformer", "dragon hatchling": "bdh"}
 # (real words, words) in the last sample that the report shows of each model.
 COUNTED = {"gru": (76, 209), "transformer": (212, 384), "bdh": (82, 157)}

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from itertools import pairwise
 
-from training.cleaning.words import LARGE, LETTER, SMALL, lexicon_of
+from training.corpus.cleaning.words import LARGE, LETTER, SMALL, lexicon_of
 
 PAGE_NUMBER = re.compile(
     r"^[ ]*(?:[-—–][ ]*\d{1,4}[ ]*[-—–]|\[[ ]*\d{1,4}[ ]*\]|(?:str\. ?)?\d{1,4}[ ]*[*—]?)[ ]*"

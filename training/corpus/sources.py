@@ -14,8 +14,8 @@ from pathlib import Path
 
 import zstandard
 
-from training.cleaning import Document
-from training.download import SourceError, download, fetch_small
+from training.corpus.cleaning import Document
+from training.corpus.download import SourceError, download, fetch_small
 
 DEFAULT_NAME = "wolne_lektury_corpus"
 DEFAULT_BASE_URL = "https://d6t0.c15.e2-2.dev/speakleash-ds-pub/datasets_text/"

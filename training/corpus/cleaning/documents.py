@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from training.cleaning.words import WORD
+from training.corpus.cleaning.words import WORD
 
 
 @dataclass(frozen=True)

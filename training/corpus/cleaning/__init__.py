@@ -6,7 +6,7 @@ suspension points three plain dots, which any keyboard can type. In the cleaned 
 a paragraph.
 """
 
-from training.cleaning.documents import Document, n_bytes
-from training.cleaning.pipeline import RULES, Cleaner, Rule, RuleCount, clean_all
+from training.corpus.cleaning.documents import Document, n_bytes
+from training.corpus.cleaning.pipeline import RULES, Cleaner, Rule, RuleCount, clean_all
 
 __all__ = ["RULES", "Cleaner", "Document", "Rule", "RuleCount", "clean_all", "n_bytes"]

@@ -1,0 +1,1 @@
+"""From raw text to tokens: sources, cleaning, split, tokenizer, and the summary of it all."""

@@ -1,0 +1,1 @@
+"""What `training.evaluate` measures on generated text, beside the same on human text."""
