@@ -42,7 +42,8 @@ def generate(browser: Browser, served: ServedPage, **options) -> Page:
     """The Write tab after a run that a link has started."""
     query = f"?prompt=Pewnego+razu+młody+książe&seed={SEED}&max_new_tokens=110"
     page = open_page(browser, served, query, **options)
-    page.wait_for_function("document.querySelector('#link textarea, #link input')?.value > ''")
+    page.wait_for_function("!document.querySelector('#stop').disabled")
+    page.wait_for_function("document.querySelector('#stop').disabled")
     return page
 
 
