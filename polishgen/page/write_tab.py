@@ -138,7 +138,9 @@ def build(page: gr.Blocks) -> dict[str, gr.Textbox]:
     }
     by_hand = gr.on([generate.click, prompt.submit], set_running, outputs=buttons, **quick)
     with_seed = again.click(run_again, outputs=[controls.seed, *buttons], **quick)
-    from_link = queued.change(set_running, outputs=buttons, **quick)
+    headers = [column.header for column in columns.values()]
+    opened = [*headers, *stats, *vars(controls).values(), queued, *buttons]
+    from_link = page.load(open_page, outputs=opened, **quick)
     further = more.click(set_running, outputs=buttons, **quick)
     runs = [
         by_hand.then(write, [*controls.settings(), one], shown, **streaming),
@@ -158,9 +160,6 @@ def build(page: gr.Blocks) -> dict[str, gr.Textbox]:
         preset,
         **quick,
     )
-    headers = [column.header for column in columns.values()]
-    opened = [*headers, *stats, *vars(controls).values(), queued]
-    page.load(open_page, outputs=opened, **quick)
     return {name: column.text for name, column in columns.items()}
 
 
@@ -222,7 +221,7 @@ def build_settings() -> list[gr.components.Component]:
 def open_page(request: gr.Request) -> list:
     """Puts the visitor's language, and a run that the address may describe, into the page.
 
-    The last value tells how many rounds to generate at once: none unless it was such a link.
+    Before the buttons come the rounds to generate at once: none unless it was such a link.
     """
     language = language_of(request)
     headers = [
@@ -238,7 +237,7 @@ def open_page(request: gr.Request) -> list:
     if "prompt" not in query:
         # What the visitor may have typed meanwhile stays; only the seed is drawn.
         untouched = [gr.skip()] * (len(fields(Controls)) - 2)
-        return [*headers, *stats, *untouched, new_seed(), presets, 0]
+        return [*headers, *stats, *untouched, new_seed(), presets, 0, *buttons_for(running=False)]
     with told_to_visitor(language):
         settings = RunSettings.from_query(query)
     shown = asdict(settings) | {
@@ -249,12 +248,17 @@ def open_page(request: gr.Request) -> list:
     preset = gr.Radio(
         preset_choices(language), value=matching_preset(*asdict(settings.sampling()).values())
     )
-    return [*headers, *stats, *shown.values(), preset, rounds]
+    return [*headers, *stats, *shown.values(), preset, rounds, *buttons_for(running=True)]
 
 
 def write(request: gr.Request, *values: object) -> Iterator[list]:
-    """One run with the controls' values and, last, a number of rounds."""
+    """One run with the controls' values and, last, a number of rounds.
+
+    No rounds: the page was opened without a link to a run, and nothing is to be written.
+    """
     language = language_of(request)
+    if not values[-1]:
+        return
     with told_to_visitor(language):
         settings = settings_from(language, values)
         texts = dict.fromkeys(settings.models, settings.prompt)
