@@ -13,6 +13,8 @@ PICTURES = Path(__file__).parent / "pictures"
 CARD_FILE = "README.md"
 # The YAML block that a model card opens with, for the Hub to read.
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+# A card's pictures lie beside it, where the page serves nothing.
+PICTURE_LINE = re.compile(r"^!\[[^\n]*\n", re.MULTILINE)
 
 
 def build() -> None:
@@ -29,4 +31,5 @@ def build() -> None:
         if card.is_file():
             with gr.Accordion(title(name), open=False):
                 gr.Markdown(I18N("card"))
-                gr.Markdown(FRONT_MATTER.sub("", card.read_text(encoding="utf-8")))
+                text = card.read_text(encoding="utf-8")
+                gr.Markdown(PICTURE_LINE.sub("", FRONT_MATTER.sub("", text)))
