@@ -21,7 +21,7 @@ def build_page() -> gr.Blocks:
     """All tabs in one page, with a queue; loads the models first."""
     models()
     with gr.Blocks(
-        title=I18N("page_title"),
+        title="polishgen",
         analytics_enabled=False,
         delete_cache=(CACHE_CHECK, CACHE_LIFETIME),
     ) as page:

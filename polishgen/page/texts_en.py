@@ -1,7 +1,6 @@
 """The page in English."""
 
 ENGLISH: dict[str, str] = {
-    "page_title": "polishgen: three small networks write Polish",
     "heading": "# Three small networks write Polish",
     "subtitle": (
         "A **GRU**, a **Transformer** and a **Dragon Hatchling** continue the same sentence, side "

@@ -1,7 +1,6 @@
 """The page in Polish."""
 
 POLISH: dict[str, str] = {
-    "page_title": "polishgen: trzy małe sieci piszą po polsku",
     "heading": "# Trzy małe sieci piszą po polsku",
     "subtitle": (
         "**GRU**, **Transformer** i **Dragon Hatchling** dopisują ciąg dalszy tego samego zdania, "
