@@ -148,14 +148,21 @@ def test_killed_and_resumed_is_exact(model, tiny_corpus, tmp_path):
 
 
 def launch_two(options: list[str]) -> None:
-    """`accelerate launch --cpu --num_processes 2 -m training.train …`."""
+    """Two CPU processes that find each other by the variables that launchers set."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    command += ["--main_process_port", str(port), "--mixed_precision", "no", "--num_machines", "1"]
-    command += ["--dynamo_backend", "no", "-m", "training.train", *options]
-    subprocess.run(command, env=environment(), cwd=ROOT, check=True, timeout=120)
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared |= {"ACCELERATE_USE_CPU": "true"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "training.train", *options],
+            env=environment() | shared | {"RANK": rank, "LOCAL_RANK": rank},
+            cwd=ROOT,
+        )
+        for rank in ("0", "1")
+    ]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
 
 
 @pytest.mark.parametrize(
