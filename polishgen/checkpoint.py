@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from polishgen.errors import CheckpointError, ParameterError
 from polishgen.hub import fetch_repository
-from polishgen.models import build_model, config_from_dict
+from polishgen.models import ARCHITECTURES, build_model, config_from_dict
 from polishgen.tokenizer import CL100K, Tokenizer
 
 CONFIG_FILE = "config.json"
@@ -46,7 +46,7 @@ class Checkpoint:
 
 def bundled_names() -> tuple[str, ...]:
     """Names of the models that come with the code, in the order they are shown."""
-    order = {"gru": 0, "transformer": 1, "bdh": 2}
+    order = {name: place for place, name in enumerate(ARCHITECTURES)}
     found = [path.parent.name for path in BUNDLED.glob(f"*/{CONFIG_FILE}")]
     return tuple(sorted(found, key=lambda name: (order.get(name, len(order)), name)))
 

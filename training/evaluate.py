@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
+from polishgen.bench import PROMPT
 from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names, find_folder, write_json
 from polishgen.errors import PolishgenError
 from polishgen.language_model import LanguageModel, load
@@ -24,7 +25,6 @@ from training.measures.report_samples import report_shares
 from training.measures.samples import (
     NEW_TOKENS,
     PROMPTS,
-    SHOWN_PROMPT,
     Sample,
     first_sample,
     generate_samples,
@@ -64,7 +64,7 @@ def decoding_speed(lm: LanguageModel) -> float:
     """Tokens a second on this machine: the median over a few texts."""
     rates = []
     for seed in range(SPEED_TEXTS):
-        pieces = list(lm.stream(SHOWN_PROMPT, max_new_tokens=NEW_TOKENS, seed=seed))
+        pieces = list(lm.stream(PROMPT, max_new_tokens=NEW_TOKENS, seed=seed))
         rates.append(sum(len(piece.token_ids) for piece in pieces) / pieces[-1].seconds)
     return median(rates)
 

@@ -11,6 +11,7 @@ from html import escape
 import gradio as gr
 import pandas as pd
 
+from polishgen.bench import PROMPT
 from polishgen.language_model import LanguageModel, Score
 from polishgen.page.api import TEXT_LIMIT
 from polishgen.page.failures import refusal, told_to_visitor
@@ -26,7 +27,6 @@ from polishgen.page.style import REPORT_COLOURS
 from polishgen.page.texts import I18N, language_of, number, say
 from polishgen.tokenizer import SURROGATE
 
-PROMPT = "Pewnego razu młody książe"
 TABLE_WIDTHS = ["180px", "118px", "125px", "120px", "112px", "90px", "105px", "150px", "115px"]
 # Tokens between two updates of the progress bar.
 STEP_TOKENS = 10

@@ -21,9 +21,9 @@ from statistics import median
 import httpx
 import psutil
 
+from polishgen.bench import PROMPT
 from polishgen.errors import PolishgenError, check_int
 
-PROMPT = "Pewnego razu młody książe"
 SERVE = """
 import sys
 from polishgen.page import build_page, launch

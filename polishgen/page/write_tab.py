@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import gradio as gr
 
+from polishgen.bench import PROMPT
 from polishgen.checkpoint import configured_models
 from polishgen.page.downloads import write_downloads
 from polishgen.page.failures import refusal, told_to_visitor
@@ -24,15 +25,14 @@ from polishgen.page.texts import I18N, language_of, name_text, number, say
 from polishgen.page.turns import Progress, take_turns
 from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
 
-FIRST_PROMPT = "Pewnego razu młody książe"
 EXAMPLE_PROMPTS = (
-    FIRST_PROMPT,
+    PROMPT,
     "Stara chata na skraju lasu",
     "Było to w listopadzie",
     "Kochany Bracie! Piszę",
     "— Nie pójdę! — rzekła",
 )
-DEFAULTS = RunSettings(FIRST_PROMPT, configured_models() or ("gru",))
+DEFAULTS = RunSettings(PROMPT, configured_models() or ("gru",))
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Controls:
 def build(page: gr.Blocks) -> dict[str, gr.Textbox]:
     """Lays the tab out and wires it; returns each model's text for other tabs to read."""
     prompt = gr.Textbox(
-        FIRST_PROMPT,
+        PROMPT,
         label=I18N("prompt"),
         info=I18N("prompt_info"),
         placeholder=I18N("prompt_placeholder"),

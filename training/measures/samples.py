@@ -11,15 +11,15 @@ from itertools import product
 import torch
 from torch import nn
 
+from polishgen.bench import PROMPT
 from polishgen.language_model import LanguageModel
 from polishgen.sampling import SamplingConfig, sample_token
 from polishgen.tokenizer import Tokenizer
 from training.measures.words import words_written
 
-SHOWN_PROMPT = "Pewnego razu młody książe"
 PROMPTS = (
     "",
-    SHOWN_PROMPT,
+    PROMPT,
     "Wieczorem nad rzeką",
     "— Nie pójdę tam —",
     "Stary młynarz otworzył drzwi i",
@@ -120,5 +120,5 @@ def continue_prompt(
 
 
 def first_sample(lm: LanguageModel) -> dict[str, str | int]:
-    """What the model writes after `SHOWN_PROMPT` with all defaults and the first seed."""
-    return {"prompt": SHOWN_PROMPT, "seed": 0, "text": lm.generate(SHOWN_PROMPT, seed=0)}
+    """What the model writes after `PROMPT` with all defaults and the first seed."""
+    return {"prompt": PROMPT, "seed": 0, "text": lm.generate(PROMPT, seed=0)}
