@@ -5,7 +5,6 @@ import json
 import math
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 import polishgen
+from training.state import load_state
 from training.train import main
 
 ROOT = Path(__file__).parent.parent
@@ -148,21 +148,10 @@ def test_killed_and_resumed_is_exact(model, tiny_corpus, tmp_path):
 
 
 def launch_two(options: list[str]) -> None:
-    """Two CPU processes that find each other by the variables that launchers set."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    shared |= {"ACCELERATE_USE_CPU": "true"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "training.train", *options],
-            env=environment() | shared | {"RANK": rank, "LOCAL_RANK": rank},
-            cwd=ROOT,
-        )
-        for rank in ("0", "1")
-    ]
-    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    """The same run as two processes on the CPU."""
+    accelerate = str(Path(sys.executable).with_name("accelerate"))
+    launch = [accelerate, "launch", "--cpu", "--num_processes", "2", "-m", "training.train"]
+    subprocess.run([*launch, *options], env=environment(), cwd=ROOT, check=True, timeout=240)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +163,7 @@ def test_two_processes_train_as_one_with_the_doubled_batch(model, tiny_corpus, t
     common = {"max_steps": 8, "model_options": narrow, "checkpoint_interval": 4}
     launch_two(arguments(model, tiny_corpus, tmp_path / "two", batch_size=2, **common))
     assert main(arguments(model, tiny_corpus, tmp_path / "one", batch_size=4, **common)) == 0
+    assert load_state(tmp_path / "two/states/step-0000008")["processes"] == 2
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name in one:
         assert torch.allclose(one[name], two[name], atol=2e-4, rtol=1e-3), name

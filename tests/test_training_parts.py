@@ -66,14 +66,19 @@ def test_processes_share_out_the_rows_of_one_batch():
     assert torch.equal(torch.cat(parts), batches.batch(5)[0])
 
 
-def test_contiguous_rows_read_on_where_they_stopped_even_into_the_next_lap():
-    batches = Batches(stream(1 + 3 * 5 * 10 + 10), 3, 10, seed=1, contiguous=True)
-    for step in range(12):
+def test_windows_in_a_row_read_on_where_they_stopped_and_then_start_elsewhere():
+    batches = Batches(stream(2000), 3, 10, seed=1, in_a_row=4)
+    for step in range(40):
         now, after = batches.batch(step), batches.batch(step + 1)
         continues = after[0][:, 0] == now[1][:, -1]
-        wrapped = after[0][:, 0] == 0
-        assert (continues | wrapped).all()
-        assert wrapped.sum() <= 1
+        assert continues.all() != batches.starts_afresh(step + 1)
+        assert batches.starts_afresh(step + 1) == ((step + 1) % 4 == 0)
+
+
+def test_windows_in_a_row_read_every_span_once_an_epoch():
+    batches = Batches(stream(1 + 40 * 13), 3, 10, seed=1, in_a_row=4)
+    read = torch.cat([batches.batch(step)[0].flatten() for step in range(16)])
+    assert len(read) == len(read.unique()) == 480
 
 
 def test_a_corpus_shorter_than_a_batch_is_refused():

@@ -13,7 +13,8 @@ class TrainingConfig:
 
     `batch_size` is sequences a process and forward pass. `decay_share` is the share of the steps,
     at the end, over which the learning rate falls linearly to zero (0: it stays constant).
-    `carry_state`: rows of the batch read on where they stopped, with the state they had.
+    `carried_windows`: so many windows are read one after the other, a step each, with the state
+    carried from one to the next; then it starts afresh elsewhere.
     `compile`: fuse the model's operations with torch.compile, which needs a C++ compiler.
     `initial_weights`: a checkpoint folder to start from instead of random weights.
     """
@@ -25,7 +26,7 @@ class TrainingConfig:
     batch_size: int = 8
     sequence_length: int = 256
     gradient_accumulation_steps: int = 1
-    carry_state: bool = False
+    carried_windows: int = 1
     sampling: str = "epochs"  # every window once an epoch; or "random", windows anywhere
     optimizer: str = "muon"  # for matrices, AdamW for the rest; or "adamw" for all
     learning_rate: float = 3e-3
@@ -55,6 +56,7 @@ class TrainingConfig:
             "eval_interval",
             "eval_sequences",
             "checkpoint_interval",
+            "carried_windows",
         ):
             check_int(name, getattr(self, name), 1, 10**9)
         check_int("sequence_length", self.sequence_length, 2, 65_536)
@@ -66,8 +68,10 @@ class TrainingConfig:
         check_float("beta2", self.beta2, 0.0, 0.99999)
         check_float("decay_share", self.decay_share, 0.0, 1.0)
         check_float("gradient_clip", self.gradient_clip, 0.0, 1e6)
-        if self.carry_state and self.sampling != "epochs":
-            raise ParameterError("carry_state", True, "False with sampling='random'")
+        if self.carried_windows > 1 and self.sampling != "epochs":
+            raise ParameterError(
+                "carried_windows", self.carried_windows, "1 with sampling='random'"
+            )
 
     def save(self, path: Path) -> None:
         """Writes the record as JSON."""
@@ -128,10 +132,10 @@ RECIPES: dict[tuple[str, str], TrainingConfig] = {
     ("gru", "compact"): replace(
         COMPACT,
         model="gru",
-        batch_size=64,
+        batch_size=32,
         sequence_length=64,
         eval_sequences=512,
-        carry_state=True,
+        carried_windows=8,
         optimizer="adamw",
         learning_rate=2e-3,
     ),

@@ -41,8 +41,9 @@ class Batches:
     """Rows of `length` + 1 tokens (inputs and, one further, targets) for every step.
 
     `sampling` "epochs" cuts the stream into windows, shuffled anew each epoch, whose border moves
-    with the epoch; "random" draws offsets anywhere. With `contiguous`, row r of step s + 1 goes on
-    where row r of step s stopped, so that a carried state fits.
+    with the epoch; "random" draws offsets anywhere. With `in_a_row` above 1, what is shuffled are
+    spans of so many windows: row r of the next step goes on where row r of this one stopped, until
+    `starts_afresh` says that a new span begins, so that a state carried up to there fits.
     """
 
     tokens: np.ndarray
@@ -50,13 +51,14 @@ class Batches:
     length: int
     seed: int
     sampling: str = "epochs"
-    contiguous: bool = False
+    in_a_row: int = 1
 
     def __post_init__(self):
-        if len(self.tokens) < self.rows * self.length + self.length + 1:
+        span = self.length * self.in_a_row
+        if len(self.tokens) < self.rows * span + span + 1:
             raise ParameterError(
-                "batch_size × sequence_length",
-                self.rows * self.length,
+                "batch_size × sequence_length × carried_windows",
+                self.rows * span,
                 f"below the corpus's {len(self.tokens)} tokens",
             )
 
@@ -65,28 +67,24 @@ class Batches:
         if self.sampling == "random":
             random = np.random.default_rng((self.seed, step))
             return random.integers(0, len(self.tokens) - self.length, self.rows)
-        if self.contiguous:
-            return self.lane_offsets(step)
-        return self.shuffled_offsets(step)
+        span, within = divmod(step, self.in_a_row)
+        return self.shuffled_offsets(span) + within * self.length
 
-    def lane_offsets(self, step: int) -> np.ndarray:
-        steps_per_lane = (len(self.tokens) - 1 - self.length) // (self.rows * self.length)
-        lap, within = divmod(step, steps_per_lane)
-        lanes = np.arange(self.rows)
-        # A lap later each lane reads what its neighbour has read, so the text runs on.
-        lanes = (lanes + lap) % self.rows
-        return (lanes * steps_per_lane + within) * self.length
+    def starts_afresh(self, step: int) -> bool:
+        """Whether the rows of `step` do not go on where those of the step before stopped."""
+        return step % self.in_a_row == 0
 
     def shuffled_offsets(self, step: int) -> np.ndarray:
-        windows = (len(self.tokens) - 1) // self.length - 1
+        span = self.length * self.in_a_row
+        spans = (len(self.tokens) - 1) // span - 1
         places = np.arange(step * self.rows, (step + 1) * self.rows)
         starts = np.empty(self.rows, dtype=np.int64)
-        for epoch in np.unique(places // windows):
+        for epoch in np.unique(places // spans):
             random = np.random.default_rng((self.seed, epoch))
-            shift = random.integers(0, self.length)
-            order = random.permutation(windows)
-            mine = places // windows == epoch
-            starts[mine] = order[places[mine] % windows] * self.length + shift
+            shift = random.integers(0, span)
+            order = random.permutation(spans)
+            mine = places // spans == epoch
+            starts[mine] = order[places[mine] % spans] * span + shift
         return starts
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:

@@ -32,6 +32,7 @@ from polishgen.models import build_model, preset_config
 from training.config import RECIPES, TrainingConfig
 from training.data import Batches, Corpus, evenly_spaced, open_corpus
 from training.export import export_run, write_log
+from training.launch import missing_processes, run_processes
 from training.optim import learning_rate_factor, make_optimizers, set_learning_rate
 from training.state import detach, keep_latest, load_state, save_state, saved_states
 
@@ -92,7 +93,7 @@ class Run:
             config.sequence_length,
             config.seed,
             config.sampling,
-            contiguous=config.carry_state,
+            in_a_row=config.carried_windows,
         )
         set_seed(config.seed)
         model_config = preset_config(
@@ -132,15 +133,16 @@ class Run:
         torch.manual_seed(hash((config.seed, self.step, accelerator.process_index)) % 2**63)
         total = 0.0
         for micro in range(config.gradient_accumulation_steps):
+            batch = self.step * config.gradient_accumulation_steps + micro
             inputs, targets = self.batches.batch(
-                self.step * config.gradient_accumulation_steps + micro,
+                batch,
                 accelerator.process_index,
                 accelerator.num_processes,
             )
             inputs, targets = inputs.to(accelerator.device), targets.to(accelerator.device)
             with accelerator.accumulate(self.model):
                 logits, state = self.model(inputs, self.carried)
-                self.carried = detach(state) if config.carry_state else None
+                self.carried = None if self.batches.starts_afresh(batch + 1) else detach(state)
                 loss = next_token_loss(logits, targets)
                 accelerator.backward(loss)
                 if accelerator.sync_gradients and config.gradient_clip:
@@ -349,4 +351,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    if count := missing_processes():
+        sys.exit(run_processes(count, "training.train", sys.argv[1:]))
     sys.exit(main())
