@@ -4,9 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import torch
+
 from polishgen.bench import PROMPT, measure_decoding, speed_table
 from polishgen.checkpoint import bundled_names
-from polishgen.errors import CheckpointError, PolishgenError
+from polishgen.errors import CheckpointError, PolishgenError, check_int
 from polishgen.language_model import LanguageModel, load
 
 
@@ -61,6 +63,7 @@ def models(options: argparse.Namespace) -> None:
 
 def bench(options: argparse.Namespace) -> None:
     """Prints how fast the models decode."""
+    torch.set_num_threads(check_int("threads", options.threads, 1, 256))
     loaded = [load(name) for name in options.model] if options.model else load_bundled()
     print(speed_table([measure_decoding(lm, options.tokens, options.repeats) for lm in loaded]))
 
@@ -110,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
     speed.add_argument("--model", action="append", help=model_help + "; all bundled if not given")
     speed.add_argument("--tokens", type=int, default=200)
     speed.add_argument("--repeats", type=int, default=3)
+    speed.add_argument("--threads", type=int, default=1, help="of torch; 1, as on the page")
     speed.set_defaults(run=bench)
     return top
 

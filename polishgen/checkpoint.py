@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from polishgen.errors import CheckpointError, ParameterError
 from polishgen.hub import fetch_repository
 from polishgen.models import ARCHITECTURES, build_model, config_from_dict
+from polishgen.models.packed import pack_linear_layers
 from polishgen.tokenizer import CL100K, Tokenizer
 
 CONFIG_FILE = "config.json"
@@ -104,7 +105,7 @@ def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> C
     load_weights(model, folder, device)
     model.eval().requires_grad_(False)
     metrics = read_json(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
-    return Checkpoint(model, tokenizer, metrics)
+    return Checkpoint(pack_linear_layers(model), tokenizer, metrics)
 
 
 def open_tokenizer(folder: Path, name: object) -> Tokenizer:
