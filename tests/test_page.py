@@ -17,6 +17,10 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="these tests need chrom
 
 MODELS = ("gru", "transformer", "bdh")
 PROMPT = "Pewnego razu młody książe"
+TABS = {
+    "pl-PL": ("Pisanie", "Porównanie", "Zajrzyj do środka", "O modelach"),
+    "en-GB": ("Write", "Compare", "Look inside", "About"),
+}
 WAIT_MS = 60_000
 OpenPage = Callable[..., Page]
 expect.set_options(timeout=WAIT_MS)
@@ -31,6 +35,64 @@ WATCH_RUN = """() => {
         else if (begun) { window.runEnded = true; watcher.disconnect(); }
     }).observe(button, {attributes: true});
 }"""
+
+# Every piece of visible text with its own colour, the colour behind it, and its size.
+# Walks up to the first ancestor that is not transparent; blends what is half transparent.
+CONTRASTS = """() => {
+    const parse = css => {
+        const canvas = document.createElement('canvas').getContext('2d');
+        canvas.clearRect(0, 0, 1, 1);
+        canvas.fillStyle = css; canvas.fillRect(0, 0, 1, 1);
+        const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+        return [r, g, b, a / 255];
+    };
+    const over = (top, under) =>
+        [0, 1, 2].map(i => top[i] * top[3] + under[i] * (1 - top[3])).concat(1);
+    const behind = element => {
+        const layers = [];
+        for (let e = element; e; e = e.parentElement) {
+            const style = getComputedStyle(e);
+            if (style.backgroundImage !== 'none') return null;
+            layers.push(parse(style.backgroundColor));
+            if (layers.at(-1)[3] === 1) break;
+        }
+        return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255, 1]);
+    };
+    const luminance = ([r, g, b]) => {
+        const [x, y, z] = [r, g, b].map(c => c / 255).map(
+            c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+    };
+    const found = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const text = walker.currentNode.textContent.trim();
+        const element = walker.currentNode.parentElement;
+        if (!text || !element.checkVisibility({opacityProperty: true, visibilityProperty: true}))
+            continue;
+        if (element.closest('svg, script, style, :disabled, footer')) continue;
+        const box = element.getBoundingClientRect();
+        if (!box.width || !box.height) continue;
+        const background = behind(element);
+        if (!background) continue;
+        const style = getComputedStyle(element);
+        const [a, b] = [luminance(over(parse(style.color), background)), luminance(background)];
+        const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        const large = parseFloat(style.fontSize) >= 24
+            || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
+        if (ratio < (large ? 3 : 4.5)) found.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
+    }
+    return found;
+}"""
+
+# Controls that a screen reader could not name.
+NAMELESS = """() => [...document.querySelectorAll(
+        'button, input, textarea, select, [role=button], [role=tab]')]
+    .filter(e => e.checkVisibility() && e.type !== 'hidden' && e.type !== 'file')
+    .filter(e => !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby')
+        || e.innerText?.trim() || e.title || e.closest('label')?.innerText.trim()
+        || (e.id && document.querySelector(`label[for="${e.id}"]`))))
+    .map(e => e.outerHTML.slice(0, 200))"""
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +148,21 @@ def setting(page: Page, name: str) -> Locator:
     if not field.is_visible():
         page.locator("#settings > button").click()
     return field
+
+
+def open_tab(page: Page, name: str) -> None:
+    tab = page.get_by_role("tab", name=name, exact=True).first
+    if not tab.is_visible():
+        # On a phone the last tabs are in a menu.
+        page.locator(".overflow-menu > button").first.click()
+        page.locator(".overflow-dropdown button", has_text=name).first.click()
+    else:
+        tab.click()
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing sticks out of the window sideways."""
+    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def set_up(page: Page, tokens: int, seed: int) -> None:
@@ -250,3 +327,114 @@ def test_the_keyboard_alone(open_page: OpenPage):
     page.get_by_role("tab", name="O modelach", exact=True).first.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("Trzy sposoby pamiętania")).to_be_visible()
+
+
+@pytest.mark.parametrize("locale", TABS)
+def test_every_tab_speaks_the_visitors_language(open_page: OpenPage, locale: str):
+    page = open_page(locale=locale)
+    polish = locale == "pl-PL"
+    assert page.title() == "polishgen"
+    from polishgen.page.texts import TEXTS
+
+    other = TEXTS["en" if polish else "pl"]
+    own = set(TEXTS["pl" if polish else "en"].values())
+    foreign = [
+        text for text in other.values() if text not in own and re.fullmatch(r"[\w ]{6,}", text)
+    ]
+    for name in TABS[locale]:
+        open_tab(page, name)
+        expect(page.get_by_role("tab", name=name, exact=True).first).to_have_attribute(
+            "aria-selected", "true"
+        )
+        shown = page.locator("body").inner_text()
+        assert "__i18n__" not in shown
+        assert not re.search(r"\b(?:about|tab|stats|column|allowed|take|text)_[a-z_]+\b", shown)
+        lines = {line.strip() for line in shown.splitlines()}
+        assert not lines & set(foreign)
+
+
+def test_compare(open_page: OpenPage):
+    page = open_page(locale="en-GB")
+    open_tab(page, "Compare")
+    table = page.locator("#table")
+    for text in ("Perplexity", "87.80M", "57.52", "Dragon Hatchling (report)", "55%"):
+        expect(table).to_contain_text(text)
+    field = page.locator("#measure-tokens input[type=number]")
+    field.fill("50")
+    field.press("Tab")
+    page.locator("#measure").click()
+    expect(page.locator("#measure-progress progress")).to_be_visible()
+    expect(page.locator("#measured")).not_to_contain_text("–")
+    expect(page.locator("#measure-progress progress")).to_have_count(0)
+    rates = page.locator("#measured").inner_text().split()
+    assert sum(bool(re.fullmatch(r"[\d,]+\.\d", word)) for word in rates) == len(MODELS)
+    # A second measurement can be stopped.
+    page.locator("#measure").click()
+    expect(page.locator("#measure-progress progress")).to_be_visible()
+    page.locator("#measure-stop").click()
+    expect(page.locator("#measure-progress progress")).to_have_count(0)
+
+    for choice in ("minutes", "validation loss", "ours"):
+        page.get_by_label(choice, exact=True).last.click()
+    expect(page.locator("#curves")).to_contain_text("validation loss")
+
+    text = "Szedł dziad przez las."
+    page.locator("#own-text textarea").fill(text)
+    page.locator("#judge").click()
+    for model in MODELS:
+        expected = polishgen.load(model).score(text)
+        expect(page.locator("#judged")).to_contain_text(f"{expected.bits_per_byte:.3f}")
+        expect(page.locator("#judged")).to_contain_text(f"{expected.perplexity:,.2f}")
+    page.locator("#own-text textarea").fill(" ")
+    page.locator("#judge").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("There is no text")
+
+
+def test_look_inside(open_page: OpenPage):
+    page = open_page(locale="en-GB")
+    open_tab(page, "Look inside")
+    text = "Dawno, dawno temu żył król.\nDawno temu <b>była</b> też królowa."
+    page.locator("#inside-text textarea").fill(text)
+    expect(page.locator("#firing .token").first).to_be_visible()
+    page.locator("#look").click()
+    for model in MODELS:
+        score = polishgen.load(model).score(text)
+        heading = page.locator(f"#reading-{model}")
+        expect(heading).to_contain_text(f"{score.bits_per_byte:.2f} bits per byte")
+    # The tokens are the text, and HTML in it is only text.
+    expect(page.locator("#surprise-gru")).to_contain_text(re.compile(r"<\s*b\s*>"))
+    expect(page.locator("#surprise-gru b")).to_have_count(0)
+
+    page.locator("#surprise-bdh .token").nth(1).click()
+    expect(page.locator("#alternatives-of")).to_contain_text("Dragon Hatchling before")
+    expect(page.locator("#alternatives")).to_contain_text("%")
+    # The same with the keyboard.
+    page.locator("#surprise-gru .token").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator("#alternatives-of")).to_contain_text("GRU before")
+
+    expect(page.locator("#firing-summary")).to_contain_text("fires at")
+    neuron = page.locator("#neuron input")
+    neuron.fill("17")
+    neuron.press("Enter")
+    expect(page.locator("#firing-summary")).to_contain_text("neuron 17 fires at")
+    expect(page.locator("#neuron-shares canvas, #neuron-shares svg").first).to_be_visible()
+
+    page.locator("#take-prose").click()
+    expect(page.locator("#inside-text textarea")).to_have_value(re.compile("ruszył na wiosnę"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_in_light_and_dark(open_page: OpenPage, scheme: str):
+    page = open_page(width=390, color_scheme=scheme, has_touch=True, is_mobile=True)
+    set_up(page, tokens=5, seed=1)
+    press(page, "#generate")
+    for name in TABS["pl-PL"]:
+        open_tab(page, name)
+        if name == "Zajrzyj do środka":
+            expect(page.locator("#firing .token").first).to_be_visible()
+        page.wait_for_timeout(300)
+        assert fits(page), name
+        assert page.evaluate(CONTRASTS) == [], name
+        assert page.evaluate(NAMELESS) == [], name
