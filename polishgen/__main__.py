@@ -62,7 +62,13 @@ def models(options: argparse.Namespace) -> None:
 
 
 def bench(options: argparse.Namespace) -> None:
-    """Prints how fast the models decode."""
+    """Prints how fast the models decode, or how the page holds up."""
+    if options.app:
+        # Here, as it brings the page's packages.
+        from polishgen.page.measure import app_table, measure_app
+
+        print(app_table(measure_app()))
+        return
     torch.set_num_threads(check_int("threads", options.threads, 1, 256))
     loaded = [load(name) for name in options.model] if options.model else load_bundled()
     print(speed_table([measure_decoding(lm, options.tokens, options.repeats) for lm in loaded]))
@@ -114,6 +120,7 @@ def parser() -> argparse.ArgumentParser:
     speed.add_argument("--tokens", type=int, default=200)
     speed.add_argument("--repeats", type=int, default=3)
     speed.add_argument("--threads", type=int, default=1, help="of torch; 1, as on the page")
+    speed.add_argument("--app", action="store_true", help="measure the page instead")
     speed.set_defaults(run=bench)
     return top
 

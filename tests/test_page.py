@@ -237,6 +237,25 @@ def test_a_run_can_be_continued_repeated_shared_and_kept(open_page: OpenPage):
     expect(page.locator("#generate")).to_be_enabled()
 
 
+def test_two_tabs_at_once_get_each_their_own(open_page: OpenPage):
+    page = open_page()
+    other = page.context.new_page()
+    other.goto(page.url)
+    tabs = {4: page, 5: other}
+    for seed, tab in tabs.items():
+        expect(tab.locator(".model-header").first).to_contain_text("mln parametrów")
+        set_up(tab, tokens=40, seed=seed)
+        tab.evaluate(WATCH_RUN)
+    for tab in tabs.values():
+        tab.locator("#generate").click()
+    for seed, tab in tabs.items():
+        tab.wait_for_function("window.runEnded")
+        for model, text in texts_of(tab).items():
+            assert text == PROMPT + polishgen.load(model).generate(
+                PROMPT, max_new_tokens=40, seed=seed
+            )
+
+
 def test_columns_stream_side_by_side_and_stop_at_once(open_page: OpenPage, served_page):
     page = open_page()
     set_up(page, tokens=1000, seed=2)

@@ -84,7 +84,7 @@ def build(page: gr.Blocks) -> None:
         against = gr.Radio(axis_choices("en"), value="tokens", label=I18N("against"))
         unit = gr.Radio(unit_choices("en"), value="bits_per_byte", label=I18N("unit"))
         whose = gr.CheckboxGroup(
-            whose_choices("en"), value=["ours", "report"], label=I18N("whose"), elem_id="whose"
+            whose_choices("en"), value=["ours"], label=I18N("whose"), elem_id="whose"
         )
     curves = gr.LinePlot(
         x="tokens", y="bits_per_byte", color="series", height=380, elem_id="curves"
@@ -130,7 +130,7 @@ def open_tab(request: gr.Request) -> list:
         gr.Radio(axis_choices(language)),
         gr.Radio(unit_choices(language)),
         gr.CheckboxGroup(whose_choices(language)),
-        curves_plot(language, "tokens", "bits_per_byte", ["ours", "report"]),
+        curves_plot(language, "tokens", "bits_per_byte", ["ours"]),
     ]
 
 

@@ -207,11 +207,11 @@ ENGLISH: dict[str, str] = {
     ),
     "plain_bdh": (
         "### Dragon Hatchling\n"
-        "Of thousands of **neurons** few are active at a time; those that fire together strengthen "
-        "the **synapse** between them, and in those synapses lies the memory of the text. Invented "
-        "in 2025 ([arXiv 2509.26507](https://arxiv.org/abs/2509.26507)) as a bridge between "
-        "Transformers and models of the brain. Because its neurons are positive and mostly silent, "
-        "they can be looked at one by one."
+        "Of thousands of **neurons** only a part is active at a time; those that fire together "
+        "strengthen the **synapse** between them, and in those synapses lies the memory of the "
+        "text. Invented in 2025 ([arXiv 2509.26507](https://arxiv.org/abs/2509.26507)) as a bridge "
+        "between Transformers and models of the brain. Its neurons are positive, so they can be "
+        "looked at one by one."
     ),
     "card": "Card of the model",
     "about_more": (

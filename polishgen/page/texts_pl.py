@@ -220,10 +220,10 @@ POLISH: dict[str, str] = {
     ),
     "plain_bdh": (
         "### Dragon Hatchling\n"
-        "Spośród tysięcy **neuronów** naraz aktywnych jest niewiele; te, które pobudzają się "
+        "Spośród tysięcy **neuronów** naraz aktywna jest tylko część; te, które pobudzają się "
         "razem, wzmacniają łączącą je **synapsę**, i w synapsach mieści się pamięć o tekście. "
         "Powstał w 2025 roku ([arXiv 2509.26507](https://arxiv.org/abs/2509.26507)) jako pomost "
-        "między Transformerem a modelami mózgu. Jego neurony są nieujemne i przeważnie milczą, "
+        "między Transformerem a modelami mózgu. Jego neurony są nieujemne, "
         "dlatego można przyglądać się im z osobna."
     ),
     "card": "Karta modelu (po angielsku)",

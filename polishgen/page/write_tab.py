@@ -170,8 +170,8 @@ def build_column(name: str) -> Column:
         header = gr.Markdown(f"### {title(name)}", elem_classes="model-header")
         text = gr.Textbox(
             label=name_text("text", name),
-            lines=12,
-            max_lines=18,
+            lines=16,
+            max_lines=16,
             interactive=False,
             buttons=["copy"],
             elem_id=f"text-{name}",
