@@ -137,7 +137,7 @@ RECIPES: dict[tuple[str, str], TrainingConfig] = {
         eval_sequences=512,
         carried_windows=8,
         optimizer="adamw",
-        learning_rate=2e-3,
+        learning_rate=4e-3,
     ),
     ("bdh", "compact"): replace(COMPACT, model="bdh"),
 }
