@@ -393,7 +393,7 @@ def test_compare(open_page: OpenPage):
     page.locator("#measure-stop").click()
     expect(page.locator("#measure-progress progress")).to_have_count(0)
 
-    for choice in ("minutes", "validation loss", "ours"):
+    for choice in ("minutes", "validation loss", "report"):
         page.get_by_label(choice, exact=True).last.click()
     expect(page.locator("#curves")).to_contain_text("validation loss")
 

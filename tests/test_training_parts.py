@@ -13,6 +13,7 @@ from polishgen.errors import CheckpointError, ParameterError
 from polishgen.models import build_model, preset_config
 from training.config import RECIPES, TrainingConfig
 from training.data import Batches, evenly_spaced
+from training.launch import WORLD_SIZES, missing_processes, processes_asked_for
 from training.muon import Muon, orthogonalise
 from training.optim import learning_rate_factor, make_optimizers
 from training.state import keep_latest, load_state, save_state, saved_states
@@ -215,3 +216,30 @@ def test_out_of_range_settings_are_refused_by_name(field, value):
     with pytest.raises(ParameterError) as caught:
         TrainingConfig("gru", **{field: value})
     assert caught.value.parameter == field
+
+
+@pytest.mark.parametrize(
+    ("launcher", "count"),
+    [
+        ("python /bin/accelerate launch --cpu --num_processes 2 -m training.train --model gru", 2),
+        ("python -m accelerate.commands.launch --cpu --num_processes=3 train.py", 3),
+        ("/venv/bin/accelerate-launch --cpu -m training.train --num_processes 4", 1),
+        ("python /bin/accelerate launch --mpirun_hostfile h --num_processes 2 train.py", 1),
+        ("bash -c something", 1),
+    ],
+)
+def test_how_many_processes_a_launcher_was_asked_for(launcher, count):
+    assert processes_asked_for(launcher.split()) == count
+
+
+def test_only_a_process_that_was_left_alone_starts_the_others(monkeypatch):
+    for name in ("ACCELERATE_USE_CPU", "MASTER_ADDR", *WORLD_SIZES):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("training.launch.processes_asked_for", lambda launcher: 2)
+    assert missing_processes() == 0
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    assert missing_processes() == 0
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    assert missing_processes() == 2
+    monkeypatch.setenv("PMI_SIZE", "2")
+    assert missing_processes() == 0
