@@ -68,6 +68,17 @@ def test_distribution_is_the_one_defined(logits, temperature, top_k, top_p, min_
         assert got.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-15)
 
 
+@pytest.mark.parametrize("spread", [0.3, 1.5, 4.0])
+def test_top_p_over_a_whole_vocabulary(spread):
+    """Flat enough that most tokens belong to the nucleus, and peaked enough that few do."""
+    torch.manual_seed(0)
+    logits = spread * torch.randn(8192, dtype=torch.float64)
+    none = torch.tensor([], dtype=torch.int64)
+    got = next_token_distribution(logits, none, SamplingConfig(temperature=1.0, top_p=0.95))
+    expected = reference(logits.tolist(), set(), 1.0, 0, 0.95, 0.0, 1.0)
+    assert got.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-15)
+
+
 def test_top_p_by_hand():
     logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
     none = torch.tensor([], dtype=torch.int64)

@@ -33,7 +33,8 @@ class PackedLinear(nn.Linear):
         self.packed = torch.fbgemm_pack_gemm_matrix_fp16(self.weight.detach())
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.numel() != self.in_features or torch.is_grad_enabled() or x.dtype != torch.float32:
+        single = x.numel() == self.in_features and x.dtype == torch.float32
+        if not single or x.device.type != "cpu" or torch.is_grad_enabled():
             return F.linear(x, self.weight, self.bias)
         return torch.fbgemm_linear_fp16_weight_fp32_activation(x, self.packed, self.packed_bias)
 
