@@ -444,7 +444,7 @@ def test_look_inside(open_page: OpenPage):
     expect(page.locator("#inside-text textarea")).to_have_value(re.compile("ruszył na wiosnę"))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_a_phone_in_light_and_dark(open_page: OpenPage, scheme: str):
     page = open_page(width=390, color_scheme=scheme, has_touch=True, is_mobile=True)
     set_up(page, tokens=5, seed=1)
