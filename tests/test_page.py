@@ -146,7 +146,12 @@ def setting(page: Page, name: str) -> Locator:
     """The field of a setting, with the settings unfolded."""
     field = page.locator(f"#{name} input[type=number], #{name} textarea").first
     if not field.is_visible():
+        # A hidden tab draws nothing, and Gradio sets up what was unfolded while it draws: what is
+        # typed before that is lost.
+        page.bring_to_front()
         page.locator("#settings > button").click()
+        field.wait_for()
+        page.wait_for_timeout(1000)
     return field
 
 

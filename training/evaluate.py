@@ -30,6 +30,7 @@ from training.measures.samples import (
     generate_samples,
 )
 from training.measures.text_figures import all_figures, comparable, human_sets, mean_figures
+from training.memory import keep_freed_memory
 from training.model_card import write_card
 from training.readme import README, write_readme
 
@@ -126,6 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="keep the loss that the training's export measured, which is most of the work",
     )
     options = parser.parse_args(arguments)
+    keep_freed_memory()
     try:
         folders = [find_folder(name) for name in options.models or bundled_names()]
         evaluate(folders, read_corpus(options.data), options.keep_loss)

@@ -33,6 +33,7 @@ from training.config import RECIPES, TrainingConfig
 from training.data import Batches, Corpus, evenly_spaced, open_corpus
 from training.export import export_run, write_log
 from training.launch import missing_processes, run_processes
+from training.memory import keep_freed_memory
 from training.optim import learning_rate_factor, make_optimizers, set_learning_rate
 from training.state import detach, keep_latest, load_state, save_state, saved_states
 
@@ -332,6 +333,7 @@ def start_or_resume(config: TrainingConfig, folder: Path, resume: bool) -> Run:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; 0 when trained to the end, 130 when stopped before it."""
+    keep_freed_memory()
     try:
         config, options = parse_arguments(arguments)
         run = start_or_resume(config, options.run, options.resume)
