@@ -17,6 +17,7 @@ from polishgen.evaluation import text_loss
 from polishgen.models import build_model, parameter_count
 from training.config import TrainingConfig
 from training.data import Corpus
+from training.measures.held_out import LANES
 from training.model_card import write_card
 
 LOG_COLUMNS = (
@@ -39,7 +40,7 @@ def export_run(
     stored.to(next(model.parameters()).device)
     tokenizer = corpus.summary.open_tokenizer(corpus.folder)
     held_out = torch.from_numpy(np.asarray(corpus.held_out).astype(np.int64))
-    result = text_loss(stored, tokenizer, held_out)
+    result = text_loss(stored, tokenizer, held_out, lanes=LANES[config.model])
     metrics = {
         "parameters": parameter_count(stored),
         "train_loss": log[-1]["train_loss"],

@@ -1,0 +1,219 @@
+"""The experiments: what each run reads, what it may cost, and a round of tiny ones."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import invented_text
+
+from polishgen.checkpoint import read_json
+from polishgen.errors import ParameterError
+from training.corpus.cleaning import n_bytes
+from training.data import open_corpus
+from training.experiments import ablations, runs, trials
+from training.experiments.runs import Experiment
+from training.experiments.subsets import VOCABULARIES, prepare_subset
+from training.measures.held_out import read_documents
+from training.prepare import PrepareConfig, prepare
+
+AUTHORS = ("Nowak, Anna", "Nowak, Anna (1850-1900)", "Lis, Jan", "Wilk, Ewa", "Sowa, Olga")
+TINY = {
+    "model_options": json.dumps({"width": 32, "n_layers": 1, "n_heads": 2, "context_length": 16}),
+    "batch_size": "4",
+    "sequence_length": "16",
+    "eval_sequences": "8",
+    "warmup_steps": "2",
+}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    """A prepared corpus of 40 documents by four authors, one written in two ways."""
+    folder = tmp_path_factory.mktemp("authors")
+    with (folder / "invented.jsonl").open("w", encoding="utf-8") as file:
+        for seed in range(40):
+            meta = {"title": f"Opowieść {seed}", "author": AUTHORS[seed % len(AUTHORS)]}
+            row = {"text": invented_text(seed, 40), "meta": meta}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    source = str(folder / "invented.jsonl")
+    out = folder / "prepared"
+    prepare(PrepareConfig(source=source, out=str(out), vocab_size=320, held_out=0.2))
+    return out
+
+
+def test_each_run_reads_what_its_name_says(base, tmp_path):
+    everything = read_documents(base / "train.jsonl")
+    sizes = {}
+    for name in ("all", "half", "quarter", "one-author", "mixed"):
+        prepare_subset(base, tmp_path / name, name, "Nowak, Anna")
+        documents = read_documents(tmp_path / name / "train.jsonl")
+        sizes[name] = sum(n_bytes(document.text) for document in documents)
+        authors = {document.meta["author"] for document in documents}
+        assert (authors == set(AUTHORS[:2])) == (name == "one-author")
+        assert (authors > set(AUTHORS[:2])) == (name != "one-author")
+        assert all(document in everything for document in documents)
+        # Held out and vocabulary are everywhere the same; these documents are short enough to stay
+        # whole.
+        corpus = open_corpus(tmp_path / name)
+        assert corpus.held_out.tolist() == open_corpus(base).held_out.tolist()
+        assert corpus.summary.train.bytes == sizes[name]
+        tokens = corpus.summary.open_tokenizer(corpus.folder).decode(corpus.train[1:200].tolist())
+        assert documents[0].text.startswith(tokens[:80])
+    one = max(n_bytes(document.text) for document in everything)
+    assert sizes["all"] == sum(n_bytes(document.text) for document in everything)
+    assert 0 <= sizes["half"] - sizes["all"] / 2 < one
+    assert 0 <= sizes["quarter"] - sizes["all"] / 4 < one
+    hers = sizes["one-author"]
+    assert hers == sum(
+        n_bytes(d.text) for d in everything if d.meta["author"].startswith("Nowak, Anna")
+    )
+    assert 0 <= sizes["mixed"] - hers < hers / 8
+    with pytest.raises(ParameterError, match="Nikt"):
+        prepare_subset(base, tmp_path / "nobody", "one-author", "Nikt, Nikt")
+    assert not (tmp_path / "nobody" / "summary.json").exists()
+
+
+def test_held_out_novels_are_measured_by_excerpts(base, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.experiments.subsets.EXCERPT_CHARACTERS", 500)
+    prepare_subset(base, tmp_path / "all", "all")
+    whole = read_documents(base / "val.txt.jsonl")
+    excerpts = read_documents(tmp_path / "all" / "val.txt.jsonl")
+    assert len(excerpts) == len(whole) > 1
+    for document, part in zip(whole, excerpts, strict=True):
+        assert len(part.text) == 500 < len(document.text)
+        before, after = document.text.split(part.text)
+        assert not before or before.endswith("\n")
+        assert abs(len(before) - len(after)) < len(document.text) / 2
+
+
+def test_other_vocabularies_are_trained_on_the_same_text(base, tmp_path, monkeypatch):
+    monkeypatch.setitem(VOCABULARIES, "vocabulary-4k", 300)
+    prepare_subset(base, tmp_path / "small", "vocabulary-4k")
+    small = open_corpus(tmp_path / "small").summary
+    assert small.vocab_size == 300
+    assert small.train.bytes == open_corpus(base).summary.train.bytes
+    assert small.train.tokens > open_corpus(base).summary.train.tokens
+
+
+def test_compute_is_counted_as_by_hand(base, tmp_path, monkeypatch):
+    monkeypatch.setitem(VOCABULARIES, "vocabulary-16k", 350)
+    for name in ("all", "vocabulary-16k"):
+        prepare_subset(base, tmp_path / name, name)
+    vocabulary = open_corpus(base).summary.vocab_size
+    for model, expected in {
+        # Six blocks of 12 · 256² and the head; queries by keys and weights by values over 512.
+        "transformer": 2048 * (6 * (12 * 256**2 + 2 * 512 * 256) + 256 * vocabulary),
+        # Three gates of both layers, the projection, and the embedding once more as head.
+        "gru": 2048
+        * (3 * 768 * (256 + 768) + 3 * 768 * (768 + 768) + 768 * 256 + 256 * vocabulary),
+        # Four layers: two encoders and the decoder; neurons by neurons, weights by vectors.
+        "bdh": 2048 * (4 * (3 * 256 * 4096 + 256 * 4096 + 4 * 256 * 256) + 256 * vocabulary),
+    }.items():
+        config = runs.recipe(Experiment("", model), tmp_path)
+        assert runs.multiplications_per_step(config) == expected
+    # Steps of half the rows cost half as much.
+    halved = Experiment("", "bdh", options={"batch_size": "4"})
+    assert runs.equal_steps(halved, tmp_path, 600) == 1200
+    # A wider head leaves fewer steps.
+    steps = runs.equal_steps(Experiment("", "transformer", "vocabulary-16k"), tmp_path, 60_000)
+    own = 6 * (12 * 256**2 + 2 * 512 * 256) + 256 * vocabulary
+    assert steps == round(60_000 * own / (own + 256 * (350 - vocabulary))) < 60_000
+
+
+def test_slope_of_a_straight_line():
+    log = [
+        {"tokens": 100.0 * k, "val_bits_per_byte": 3 - 0.25 * math.log2(100.0 * k)}
+        for k in range(1, 20)
+    ]
+    # What came before the second half does not count.
+    log[0]["val_bits_per_byte"] = 9.0
+    assert ablations.slope(log) == pytest.approx(-0.25)
+    with pytest.raises(ParameterError, match="log"):
+        ablations.slope(log[:1])
+
+
+def test_tiny_ablations_from_data_to_table(base, tmp_path, monkeypatch, capsys):
+    tiny = [
+        replace(each, options={**TINY, **each.options})
+        for each in ablations.ABLATIONS
+        if each.name in ("all", "one-author", "constant")
+    ]
+    monkeypatch.setattr(ablations, "ABLATIONS", tiny)
+    monkeypatch.setattr(runs, "equal_steps", lambda experiment, data, steps: steps)
+    out = tmp_path / "out"
+    arguments = ["--data", str(base), "--out", str(out), "--author", "Nowak, Anna", "--steps", "20"]
+    assert ablations.main(arguments) == 0
+    printed = capsys.readouterr().out
+    for each in tiny:
+        metrics = read_json(out / "transformer" / each.name / "checkpoint" / "metrics.json")
+        assert metrics["training"]["max_steps"] == 20
+        assert metrics["training"]["decay_share"] == (0 if each.name == "constant" else 0.6)
+        assert f"| {each.name} |" in printed and f"| {metrics['bits_per_byte']:.3f} |" in printed
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    table = (out / "table.md").read_text()
+    # What is done is not trained again.
+    monkeypatch.setattr(runs, "train", lambda _: pytest.fail("trained again"))
+    assert ablations.main(arguments) == 0
+    assert (out / "table.md").read_text() == table
+    assert ablations.main(["--data", str(tmp_path), "--out", str(out)]) == 2
+    assert "training.prepare" in capsys.readouterr().err
+
+
+def test_tiny_trials_from_data_to_table(base, tmp_path, monkeypatch, capsys):
+    narrow = {"embedding_size": 16, "hidden_size": 16, "n_layers": 1}
+    tiny = tuple(
+        Experiment(name, "gru", options={**TINY, "model_options": json.dumps(narrow), **changes})
+        for name, changes in {
+            "recipe": {},
+            "rows-2": {"batch_size": "2"},
+            "still": {"learning_rate": "0"},
+        }.items()
+    )
+    monkeypatch.setattr(trials, "TRIALS", tiny)
+    monkeypatch.setattr(runs, "equal_steps", lambda experiment, data, steps: steps)
+    arguments = ["--data", str(base), "--out", str(tmp_path), "--model", "gru", "--steps", "30"]
+    # One after the other, and both in the table.
+    assert trials.main([*arguments, "--only", "recipe", "still"]) == 0
+    assert trials.main([*arguments, "--only", "rows-2"]) == 0
+    table = (tmp_path / "table.md").read_text()
+    assert table in capsys.readouterr().out
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()[2:]]
+    bits = {
+        each.name: read_json(tmp_path / "gru" / each.name / "checkpoint" / "metrics.json")
+        for each in tiny
+    }
+    bits = {name: metrics["bits_per_byte"] for name, metrics in bits.items()}
+    assert [row[1] for row in cells] == sorted(bits, key=bits.get)
+    assert cells[-1][1] == "still", "a model that learns nothing comes last"
+    for row in cells:
+        assert row[0] == "gru" and row[2] == "30"
+        assert row[3] == ("960" if row[1] == "rows-2" else "1,920")
+        assert float(row[5]) == pytest.approx(bits[row[1]], abs=5e-4)
+        assert float(row[6]) == pytest.approx(bits[row[1]] - bits["recipe"], abs=5e-4)
+    assert trials.main([*arguments, "--only", "nonsense"]) == 2
+    assert "nonsense" in capsys.readouterr().err
+
+
+def test_every_trial_has_a_recipe_to_change():
+    for trial in trials.TRIALS:
+        assert (
+            runs.recipe(trial, Path("data"))
+            != runs.recipe(Experiment("", trial.model), Path("data"))
+            or trial.name == trials.RECIPE
+        )
+    assert len({(trial.model, trial.name) for trial in trials.TRIALS}) == len(trials.TRIALS)
+
+
+def test_a_run_that_was_stopped_is_gone_on_with(base, tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr(runs, "train", lambda arguments: commands.append(arguments) or 0)
+    prepare_subset(base, tmp_path / "data" / "all", "all")
+    ablation = ablations.ABLATIONS[0]
+    runs.run(ablation, tmp_path, 100, points=5)
+    (tmp_path / "transformer" / ablation.name / "states" / "step-0000010").mkdir(parents=True)
+    runs.run(ablation, tmp_path, 100, points=5)
+    assert commands[1] == [*commands[0], "--resume"]
+    assert commands[0][:4] == ["--model", "transformer", "--preset", "compact"]
+    assert "--eval-interval 20" in " ".join(commands[0])

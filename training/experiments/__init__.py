@@ -1,0 +1,1 @@
+"""Small controlled runs: which recipe learns fastest, and what held the report back."""

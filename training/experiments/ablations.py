@@ -1,0 +1,123 @@
+"""Data, tokenizer or time? The report's question: `python -m training.experiments.ablations`.
+
+All are the compact Transformer with its recipe, at the same compute.
+
+| run | what differs from `all` |
+|---|---|
+| `all` | nothing: every training document, the Polish BPE |
+| `half`, `quarter` | that share of the training text |
+| `one-author` | one author's novels alone; another of hers is held out |
+| `mixed` | as much text as hers, by everybody |
+| `cl100k` | tokens of cl100k_base |
+| `constant` | the learning rate never falls, so that the curve's slope means time alone |
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from polishgen.checkpoint import METRICS_FILE, read_json
+from polishgen.errors import ParameterError, PolishgenError
+from polishgen.language_model import load
+from polishgen.tokenizer import CL100K
+from training.corpus.summary import load_summary
+from training.experiments.runs import Experiment, read_log, run
+from training.experiments.subsets import AUTHOR, excerpt, is_by, prepare_subset
+from training.measures.held_out import measure_loss, read_documents
+
+MODEL = "transformer"
+ABLATIONS = (
+    Experiment("all", MODEL, "all"),
+    Experiment("half", MODEL, "half"),
+    Experiment("quarter", MODEL, "quarter"),
+    Experiment("one-author", MODEL, "one-author"),
+    Experiment("mixed", MODEL, "mixed"),
+    Experiment("cl100k", MODEL, CL100K),
+    Experiment("constant", MODEL, "all", {"decay_share": "0"}),
+)
+
+
+def slope(log: Sequence[dict[str, float]]) -> float:
+    """Bits per byte that a doubling of the tokens brings, by least squares over the second half."""
+    rows = [row for row in log if row["tokens"] >= log[-1]["tokens"] / 2]
+    xs = [math.log2(row["tokens"]) for row in rows]
+    ys = [row["val_bits_per_byte"] for row in rows]
+    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
+    spread = sum((each - x) ** 2 for each in xs)
+    if not spread:
+        raise ParameterError("log", f"{len(rows)} rows", "at least two in the second half")
+    return sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True)) / spread
+
+
+def result_rows(out: Path, base: Path, author: str, done: Sequence[Experiment]) -> Iterator[str]:
+    """A Markdown table of the runs that are done."""
+    held_out = read_documents(base / "val.txt.jsonl")
+    hers = [excerpt(document).text for document in held_out if is_by(document, author)]
+    yield (
+        "| run | training text, MB | tokens read | seconds | bits per byte | "
+        f"of {author}'s alone | slope a doubling |"
+    )
+    yield "|---" + "|---:" * 6 + "|"
+    for each in done:
+        folder = out / each.model / each.name
+        log, lm = read_log(folder), load(folder / "checkpoint")
+        metrics = read_json(folder / "checkpoint" / METRICS_FILE)
+        size = load_summary(out / "data" / each.subset).train.bytes / 1e6
+        alone = f"{measure_loss(lm, hers)['bits_per_byte']:.3f}" if hers else ""
+        yield (
+            f"| {each.name} | {size:.1f} | {log[-1]['tokens']:,.0f} "
+            f"| {log[-1]['elapsed_seconds']:.0f} | {metrics['bits_per_byte']:.3f} | {alone} "
+            f"| {slope(log):+.3f} |"
+        )
+
+
+def plot(out: Path, done: Sequence[Experiment], file: Path) -> None:
+    """Held-out bits per byte against training time, a curve a run, as PNG or SVG."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for each in done:
+        rows = read_log(out / each.model / each.name)[1:]
+        seconds = [row["elapsed_seconds"] for row in rows]
+        bits = [row["val_bits_per_byte"] for row in rows]
+        axes.plot(seconds, bits, marker=".", label=each.name)
+    axes.set(xlabel="seconds of training", ylabel="held-out bits per byte", xscale="log")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(file, dpi=120)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; 2 with a message for an error of the user's or a run that was stopped."""
+    parser = argparse.ArgumentParser(
+        "training.experiments.ablations", description=__doc__.splitlines()[0]
+    )
+    names = [ablation.name for ablation in ABLATIONS]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="RUN")
+    parser.add_argument("--steps", type=int, default=600, help="of the run `all` (%(default)s)")
+    parser.add_argument("--data", type=Path, default=Path("runs/data/polish8k"))
+    parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
+    parser.add_argument("--author", default=AUTHOR, help="of `one-author` (%(default)s)")
+    options = parser.parse_args(arguments)
+    chosen = [ablation for ablation in ABLATIONS if ablation.name in options.only]
+    try:
+        for subset in dict.fromkeys(("all", *(ablation.subset for ablation in chosen))):
+            folder = options.out / "data" / subset
+            prepare_subset(options.data, folder, subset, options.author)
+        for ablation in chosen:
+            run(ablation, options.out, options.steps, points=12)
+        rows = result_rows(options.out, options.data, options.author, chosen)
+        (options.out / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        plot(options.out, chosen, options.out / "curves.png")
+        print((options.out / "table.md").read_text(encoding="utf-8"))
+    except PolishgenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

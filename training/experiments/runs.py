@@ -1,0 +1,117 @@
+"""One run of `training.train` with something changed in the recipe, at the recipe's compute.
+
+Notable: compute is counted, not timed: multiplications of a forward pass, attention's scores
+included, the optimizer's left out. A model that costs twice as much a token reads half as many.
+"""
+
+import csv
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from polishgen.checkpoint import LOG_FILE, METRICS_FILE
+from polishgen.errors import PolishgenError
+from polishgen.models import build_model, preset_config
+from training.config import RECIPES, TrainingConfig
+from training.corpus.summary import load_summary
+from training.state import saved_states
+from training.train import main as train
+from training.train import parse_arguments
+
+PRESET = "compact"
+# The curves of short runs need less text than those of long ones.
+EVALUATED_SHARE = 4
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A run's name, its model, the subset that it reads, and options of `training.train`."""
+
+    name: str
+    model: str
+    subset: str = "all"
+    options: dict[str, str] = field(default_factory=dict)
+
+
+def flags(options: dict[str, object]) -> list[str]:
+    """Options as `training.train` takes them."""
+    return [
+        text
+        for name, value in options.items()
+        for text in ("--" + name.replace("_", "-"), str(value))
+    ]
+
+
+def recipe(experiment: Experiment, data: Path) -> TrainingConfig:
+    """What the experiment would train with, but for the number of steps."""
+    options = {"data": data / experiment.subset, **experiment.options}
+    return parse_arguments(["--model", experiment.model, "--preset", PRESET, *flags(options)])[0]
+
+
+def multiplications_per_step(config: TrainingConfig) -> int:
+    """Of the forward passes of one optimizer step."""
+    vocab_size = load_summary(config.data).vocab_size
+    with torch.device("meta"):
+        model = build_model(
+            preset_config(
+                config.model, config.preset, vocab_size=vocab_size, **config.model_options
+            )
+        )
+        tokens = torch.zeros(config.batch_size, config.sequence_length, dtype=torch.long)
+        with FlopCounterMode(display=False) as counter:
+            model(tokens)
+    # A multiplication and an addition count as two operations.
+    return counter.get_total_flops() // 2 * config.gradient_accumulation_steps
+
+
+def equal_steps(experiment: Experiment, data: Path, steps: int) -> int:
+    """Steps that cost what `steps` steps of the model's own recipe cost."""
+    own = recipe(Experiment("", experiment.model), data)
+    changed = recipe(experiment, data)
+    return max(1, round(steps * multiplications_per_step(own) / multiplications_per_step(changed)))
+
+
+def command(experiment: Experiment, out: Path, steps: int, points: int) -> list[str]:
+    """Arguments of `training.train` for `steps` steps of its own, with `points` on its curve."""
+    options = {
+        "data": out / "data" / experiment.subset,
+        "run": out / experiment.model / experiment.name,
+        "max_steps": steps,
+        "eval_interval": max(1, steps // points),
+        "eval_sequences": RECIPES[experiment.model, PRESET].eval_sequences // EVALUATED_SHARE,
+        "checkpoint_interval": max(1, steps // 5),
+        **experiment.options,
+    }
+    return ["--model", experiment.model, "--preset", PRESET, *flags(options)]
+
+
+def is_done(experiment: Experiment, out: Path) -> bool:
+    """Whether the run in `out` has been trained to its end."""
+    return (out / experiment.model / experiment.name / "checkpoint" / METRICS_FILE).is_file()
+
+
+def run(experiment: Experiment, out: Path, steps: int, points: int) -> None:
+    """Trains, goes on with a run that was stopped, and leaves alone one that is done.
+
+    `steps`: of the model's recipe; the experiment gets as many as cost the same.
+
+    `PolishgenError` if the training fails or is stopped.
+    """
+    if is_done(experiment, out):
+        return
+    own_steps = equal_steps(experiment, out / "data", steps)
+    arguments = command(experiment, out, own_steps, points)
+    if saved_states(out / experiment.model / experiment.name / "states"):
+        arguments.append("--resume")
+    print(f"python -m training.train {shlex.join(arguments)}", flush=True)
+    if train(arguments):
+        raise PolishgenError(f"{experiment.name} is not done: the same command goes on")
+
+
+def read_log(folder: Path) -> list[dict[str, float]]:
+    """The rows of a finished run's log."""
+    with (folder / "checkpoint" / LOG_FILE).open(newline="") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

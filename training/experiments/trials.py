@@ -1,0 +1,142 @@
+"""Which recipe? Each run changes one thing in it: `python -m training.experiments.trials`.
+
+Runs of one model have the same compute, whatever they change; what they change is an option of
+`training.train`. They are short, so the table ranks how fast a recipe learns, not where it ends.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from polishgen.checkpoint import METRICS_FILE, read_json
+from polishgen.errors import PolishgenError, check_choice
+from polishgen.models import ARCHITECTURES
+from training.experiments.runs import Experiment, is_done, read_log, run
+from training.experiments.subsets import VOCABULARIES, prepare_subset
+
+
+def sizes(**options: object) -> dict[str, str]:
+    """An option that changes the model itself."""
+    return {"model_options": json.dumps(options)}
+
+
+RECIPE = "recipe"
+# To each model what its trials change; document boundaries are not among them, as a hundred novels
+# have a hundred.
+CHANGES: dict[str, dict[str, dict[str, str]]] = {
+    "transformer": {
+        RECIPE: {},
+        "adamw-0.001": {"optimizer": "adamw", "learning_rate": "0.001"},
+        "adamw-0.003": {"optimizer": "adamw"},
+        "matrices-0.01": {"matrix_learning_rate": "0.01"},
+        "matrices-0.04": {"matrix_learning_rate": "0.04"},
+        "tables-0.001": {"learning_rate": "0.001"},
+        "tables-0.01": {"learning_rate": "0.01"},
+        "decay-0.2": {"decay_share": "0.2"},
+        "decay-1.0": {"decay_share": "1.0"},
+        "rows-2": {"batch_size": "2"},
+        "rows-8": {"batch_size": "8"},
+        "window-128": {"batch_size": "16", "sequence_length": "128"},
+        "window-256": {"batch_size": "8", "sequence_length": "256"},
+        "width-192": sizes(width=192, n_heads=3),
+        "width-320": sizes(width=320, n_heads=5),
+        "layers-4": sizes(n_layers=4),
+        "layers-9": sizes(n_layers=9),
+        "dropout-0.1": sizes(dropout=0.1),
+    },
+    "gru": {
+        RECIPE: {},
+        "adamw-0.002": {"learning_rate": "0.002"},
+        "adamw-0.008": {"learning_rate": "0.008"},
+        "muon-0.02": {"optimizer": "muon"},
+        "carried-1": {"carried_windows": "1"},
+        "carried-64": {"carried_windows": "64"},
+        "rows-16": {"batch_size": "16"},
+        "hidden-512": sizes(hidden_size=512),
+        "hidden-1024": sizes(hidden_size=1024),
+        "layers-1": sizes(n_layers=1),
+        "layers-3": sizes(n_layers=3),
+        "embedding-384": sizes(embedding_size=384),
+        "dropout-0.1": sizes(dropout=0.1),
+    },
+    "bdh": {
+        RECIPE: {},
+        "adamw-0.003": {"optimizer": "adamw"},
+        "matrices-0.01": {"matrix_learning_rate": "0.01"},
+        "matrices-0.04": {"matrix_learning_rate": "0.04"},
+        "tables-0.01": {"learning_rate": "0.01"},
+        "window-128": {"batch_size": "16", "sequence_length": "128"},
+        "neurons-2048": sizes(n_neurons=2048),
+        "neurons-8192": sizes(n_neurons=8192),
+        "heads-2": sizes(n_heads=2, half_lives=[16.0, 256.0]),
+        "heads-8": sizes(n_heads=8, half_lives=[4.0, 8, 16, 32, 64, 128, 256, 512]),
+        "layers-2": sizes(n_layers=2),
+        "layers-6": sizes(n_layers=6),
+        "no-half-lives": sizes(half_lives=[]),
+        "dropout-0.1": sizes(dropout=0.1),
+    },
+}
+TRIALS = tuple(
+    Experiment(name, model, "all", options)
+    for model, changes in CHANGES.items()
+    for name, options in changes.items()
+) + tuple(Experiment(name, "transformer", name) for name in VOCABULARIES)
+
+
+def result_rows(out: Path, trials: Sequence[Experiment]) -> Iterator[str]:
+    """A Markdown table of those of the trials that are done, the best of each model first."""
+    yield "| model | what is changed | steps | tokens | seconds | bits per byte | to the recipe |"
+    yield "|---|---" + "|---:" * 5 + "|"
+    for model in ARCHITECTURES:
+        done = [each for each in trials if each.model == model and is_done(each, out)]
+        folders = {each.name: out / each.model / each.name for each in done}
+        bits = {
+            name: read_json(folder / "checkpoint" / METRICS_FILE)["bits_per_byte"]
+            for name, folder in folders.items()
+        }
+        for name in sorted(bits, key=bits.__getitem__):
+            last = read_log(folders[name])[-1]
+            against = f"{bits[name] - bits[RECIPE]:+.3f}" if RECIPE in bits else ""
+            yield (
+                f"| {model} | {name} | {last['step']:,.0f} | {last['tokens']:,.0f} "
+                f"| {last['elapsed_seconds']:.0f} | {bits[name]:.3f} | {against} |"
+            )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; 2 with a message for an error of the user's or a run that was stopped."""
+    parser = argparse.ArgumentParser(
+        "training.experiments.trials", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--model", choices=ARCHITECTURES, help="trials of this model alone")
+    parser.add_argument("--only", nargs="+", metavar="TRIAL", help="names of trials")
+    parser.add_argument("--steps", type=int, default=100, help="of the recipe (%(default)s)")
+    parser.add_argument("--data", type=Path, default=Path("runs/data/polish8k"))
+    parser.add_argument("--out", type=Path, default=Path("runs/trials"))
+    options = parser.parse_args(arguments)
+    try:
+        for name in options.only or []:
+            check_choice("only", name, sorted({trial.name for trial in TRIALS}))
+        chosen = [
+            trial
+            for trial in TRIALS
+            if (not options.model or trial.model == options.model)
+            and (not options.only or trial.name in options.only)
+        ]
+        for subset in dict.fromkeys(("all", *(trial.subset for trial in chosen))):
+            prepare_subset(options.data, options.out / "data" / subset, subset)
+        for trial in chosen:
+            run(trial, options.out, options.steps, points=2)
+        rows = list(result_rows(options.out, TRIALS))
+        (options.out / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        print("\n".join(rows))
+    except PolishgenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
