@@ -131,10 +131,8 @@ def killed_at_a_state(command: list[str], run: Path) -> None:
         process.wait()
 
 
-@pytest.mark.parametrize(
-    "model",
-    ["gru", *(pytest.param(m, marks=pytest.mark.slow) for m in ("transformer", "bdh"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["gru", "transformer", "bdh"])
 def test_killed_and_resumed_is_exact(model, tiny_corpus, tmp_path):
     command = [sys.executable, "-m", "training.train"]
     cut = arguments(model, tiny_corpus, tmp_path / "cut", max_steps=200)
@@ -154,10 +152,8 @@ def launch_two(options: list[str]) -> None:
     subprocess.run([*launch, *options], env=environment(), cwd=ROOT, check=True, timeout=240)
 
 
-@pytest.mark.parametrize(
-    "model",
-    ["gru", *(pytest.param(m, marks=pytest.mark.slow) for m in ("transformer", "bdh"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["gru", "transformer", "bdh"])
 def test_two_processes_train_as_one_with_the_doubled_batch(model, tiny_corpus, tmp_path):
     narrow = json.dumps(NARROW[model] | {"dropout": 0.0})
     common = {"max_steps": 8, "model_options": narrow, "checkpoint_interval": 4}
