@@ -10,6 +10,7 @@ from polishgen.bench import PROMPT, measure_decoding, speed_table
 from polishgen.checkpoint import bundled_names
 from polishgen.errors import CheckpointError, PolishgenError, check_int
 from polishgen.language_model import LanguageModel, load
+from polishgen.sampling import DEFAULT_SAMPLING
 
 
 def generate(options: argparse.Namespace) -> None:
@@ -98,11 +99,20 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--model", default="transformer", help=model_help)
     make.add_argument("--revision", help="branch, tag or commit on the Hub")
     make.add_argument("--max-new-tokens", type=int, default=200)
-    make.add_argument("--temperature", type=float, default=0.8, help="0 is greedy")
-    make.add_argument("--top-k", type=int, default=0, help="0 keeps all")
-    make.add_argument("--top-p", type=float, default=0.95)
-    make.add_argument("--min-p", type=float, default=0.0)
-    make.add_argument("--repetition-penalty", type=float, default=1.0)
+    for name, what in (
+        ("temperature", "0 is greedy"),
+        ("top_k", "0 keeps all"),
+        ("top_p", "1 keeps all"),
+        ("min_p", "0 keeps all"),
+        ("repetition_penalty", "1 changes nothing"),
+    ):
+        default = getattr(DEFAULT_SAMPLING, name)
+        make.add_argument(
+            "--" + name.replace("_", "-"),
+            type=type(default),
+            default=default,
+            help=f"{what} (%(default)s)",
+        )
     make.add_argument("--stop", action="append", help="end before this text; may be repeated")
     make.add_argument("--seed", type=int, help="the same seed gives the same text")
     make.set_defaults(run=generate)

@@ -18,7 +18,7 @@ from polishgen.checkpoint import find_folder, load_checkpoint
 from polishgen.errors import ParameterError, check_str
 from polishgen.generate import CHUNK_TOKENS, GenerationConfig, Piece, stream_pieces
 from polishgen.models import parameter_count
-from polishgen.sampling import SamplingConfig
+from polishgen.sampling import DEFAULT_SAMPLING, SamplingConfig
 from polishgen.tokenizer import Tokenizer
 
 MAX_TEXT_LENGTH = 1_000_000
@@ -67,11 +67,11 @@ class LanguageModel:
         self,
         prompt: str,
         max_new_tokens: int = 200,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 0.95,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
+        temperature: float = DEFAULT_SAMPLING.temperature,
+        top_k: int = DEFAULT_SAMPLING.top_k,
+        top_p: float = DEFAULT_SAMPLING.top_p,
+        min_p: float = DEFAULT_SAMPLING.min_p,
+        repetition_penalty: float = DEFAULT_SAMPLING.repetition_penalty,
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
     ) -> Iterator[Piece]:

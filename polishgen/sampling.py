@@ -26,10 +26,10 @@ class SamplingConfig:
     repetition_penalty: 0.5 to 3, above 1 makes tokens of the prompt and the text less likely.
     """
 
-    temperature: float = 0.8
+    temperature: float = 1.0
     top_k: int = 0
-    top_p: float = 0.95
-    min_p: float = 0.0
+    top_p: float = 1.0
+    min_p: float = 0.04
     repetition_penalty: float = 1.0
 
     def __post_init__(self):
@@ -44,13 +44,29 @@ class SamplingConfig:
         object.__setattr__(self, "top_k", check_int("top_k", self.top_k, 0, 100_000))
 
 
+DEFAULT_SAMPLING = SamplingConfig()
+# A threshold relative to the likeliest token lets a word begin in many ways and end in few: of as
+# many real words it makes more various texts than top-p does.
 # "report" is what the report did: draw from the model's distribution as it is.
 SAMPLING_PRESETS: dict[str, SamplingConfig] = {
-    "careful": SamplingConfig(temperature=0.6, top_p=0.9),
-    "balanced": SamplingConfig(),
-    "wild": SamplingConfig(temperature=1.1, top_p=0.98),
-    "report": SamplingConfig(temperature=1.0, top_p=1.0),
+    "careful": SamplingConfig(temperature=0.8, min_p=0.08),
+    "balanced": DEFAULT_SAMPLING,
+    "wild": SamplingConfig(temperature=1.2, min_p=0.02),
+    "report": SamplingConfig(min_p=0.0),
 }
+
+
+def describe(sampling: SamplingConfig) -> str:
+    """The temperature and the filters that are on, as in "temperature 1, min-p 0.04"."""
+    filters = {
+        "top-k": (sampling.top_k, 0),
+        "top-p": (sampling.top_p, 1),
+        "min-p": (sampling.min_p, 0),
+        "repetition penalty": (sampling.repetition_penalty, 1),
+    }
+    on = [f"{name} {value:g}" for name, (value, off) in filters.items() if value != off]
+    return ", ".join([f"temperature {sampling.temperature:g}", *on])
+
 
 # The nucleus is first looked for among so many: picking them takes a tenth of sorting all.
 LIKELY_TOKENS = 2048

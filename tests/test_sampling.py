@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,11 +13,12 @@ from polishgen.errors import ParameterError, PolishgenError
 from polishgen.sampling import (
     SAMPLING_PRESETS,
     SamplingConfig,
+    describe,
     next_token_distribution,
     sample_token,
 )
 
-PLAIN = {"temperature": 1.0, "top_p": 1.0}
+PLAIN = SamplingConfig(temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, repetition_penalty=1.0)
 logits_lists = st.lists(st.floats(-8, 8), min_size=2, max_size=40)
 
 
@@ -74,7 +76,7 @@ def test_top_p_over_a_whole_vocabulary(spread):
     torch.manual_seed(0)
     logits = spread * torch.randn(8192, dtype=torch.float64)
     none = torch.tensor([], dtype=torch.int64)
-    got = next_token_distribution(logits, none, SamplingConfig(temperature=1.0, top_p=0.95))
+    got = next_token_distribution(logits, none, replace(PLAIN, top_p=0.95))
     expected = reference(logits.tolist(), set(), 1.0, 0, 0.95, 0.0, 1.0)
     assert got.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-15)
 
@@ -83,9 +85,7 @@ def test_top_p_by_hand():
     logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
     none = torch.tensor([], dtype=torch.int64)
     at = [
-        next_token_distribution(logits, none, SamplingConfig(temperature=1.0, top_p=p))
-        .count_nonzero()
-        .item()
+        next_token_distribution(logits, none, replace(PLAIN, top_p=p)).count_nonzero().item()
         for p in (0.4, 0.6, 0.79, 0.9, 1.0)
     ]
     assert at == [1, 2, 2, 3, 4]
@@ -93,7 +93,7 @@ def test_top_p_by_hand():
 
 def test_penalty_counts_a_token_once_however_often_it_was_seen():
     logits = torch.tensor([2.0, -2.0, 1.0])
-    config = SamplingConfig(repetition_penalty=2.0, **PLAIN)
+    config = replace(PLAIN, repetition_penalty=2.0)
     got = next_token_distribution(logits, torch.tensor([0, 0, 1, 1, 1]), config)
     expected = torch.softmax(torch.tensor([1.0, -4.0, 1.0], dtype=torch.float64), 0)
     assert got.tolist() == pytest.approx(expected.tolist())
@@ -112,7 +112,7 @@ def test_tiny_temperatures_do_not_overflow():
     generator = torch.Generator().manual_seed(5)
     logits, seen = torch.tensor([1.0, 80.0, 79.0]), torch.tensor([0])
     for temperature in (1e-300, 1e-12, 1e-3):
-        config = SamplingConfig(temperature=temperature, top_p=1.0)
+        config = replace(PLAIN, temperature=temperature)
         assert sample_token(logits, seen, config, generator) == 1
 
 
@@ -121,7 +121,7 @@ def test_draws_come_as_often_as_their_probabilities_say():
     logits = torch.tensor(probabilities).log()
     generator = torch.Generator().manual_seed(0)
     seen = torch.tensor([], dtype=torch.int64)
-    config, draws = SamplingConfig(**PLAIN), 20_000
+    config, draws = PLAIN, 20_000
     counts = Counter(sample_token(logits, seen, config, generator) for _ in range(draws))
     assert counts[1] == 0
     # Pearson's statistic, three degrees of freedom: over 16.3 once in a thousand seeds.
@@ -176,3 +176,12 @@ def test_the_reports_preset_filters_nothing():
     logits = torch.randn(50, dtype=torch.float64)
     got = next_token_distribution(logits, torch.tensor([3]), SAMPLING_PRESETS["report"])
     assert got.tolist() == pytest.approx(logits.softmax(0).tolist())
+
+
+def test_a_description_names_what_is_on():
+    assert describe(PLAIN) == "temperature 1"
+    assert describe(replace(PLAIN, temperature=0.75, min_p=0.04)) == "temperature 0.75, min-p 0.04"
+    everything = SamplingConfig(1.1, 40, 0.9, 0.01, 1.2)
+    assert describe(everything) == (
+        "temperature 1.1, top-k 40, top-p 0.9, min-p 0.01, repetition penalty 1.2"
+    )

@@ -17,7 +17,7 @@ from polishgen.bench import PROMPT
 from polishgen.checkpoint import BUNDLED, LOG_FILE
 from polishgen.errors import CheckpointError
 from polishgen.language_model import LanguageModel, load
-from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
+from polishgen.sampling import SAMPLING_PRESETS, describe
 
 CARD_FILE = "README.md"
 CURVE_FILE = "training_curve.png"
@@ -117,7 +117,7 @@ def card_text(lm: LanguageModel, name: str, curve: bool) -> str:
         f'print(lm.generate("{PROMPT}", seed={FIRST_SEED}))\n```',
         "## Sample",
         f"What it writes after “{PROMPT}” with the default settings "
-        f"({preset_text(SAMPLING_PRESETS['balanced'])}) and the first seed, not picked:",
+        f"({describe(SAMPLING_PRESETS['balanced'])}) and the first seed, not picked:",
         sample_block(lm),
     ]
     if rows := list(figure_rows(lm)):
@@ -137,11 +137,6 @@ def card_text(lm: LanguageModel, name: str, curve: bool) -> str:
 def wrap(paragraph: str) -> str:
     """A paragraph in lines of at most 100 characters, long words whole."""
     return textwrap.fill(paragraph, 100, break_long_words=False, break_on_hyphens=False)
-
-
-def preset_text(sampling: SamplingConfig) -> str:
-    """The two numbers that make a preset."""
-    return f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
 
 
 def sample_block(lm: LanguageModel) -> str:
@@ -169,7 +164,7 @@ def figure_rows(lm: LanguageModel) -> Iterator[str]:
     for preset, figures in presets.items():
         words = figures["real_words"]
         share, low, high = (f"{100 * words[key]:.1f}" for key in ("share", "low", "high"))
-        sampling = preset_text(SAMPLING_PRESETS[preset])
+        sampling = describe(SAMPLING_PRESETS[preset])
         yield f"| Real words, {preset} ({sampling}) | {share} % (95 %: {low}–{high}) |"
     if "tokens_per_second" in metrics:
         yield f"| Decoding on a CPU | {metrics['tokens_per_second']:.0f} tokens/s |"

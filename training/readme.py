@@ -6,7 +6,7 @@ from pathlib import Path
 
 from polishgen.checkpoint import METRICS_FILE, bundled_names, find_folder, read_json
 from polishgen.errors import PolishgenError
-from polishgen.sampling import SAMPLING_PRESETS
+from polishgen.sampling import SAMPLING_PRESETS, describe
 
 README = Path(__file__).parent.parent / "README.md"
 START, END = "<!-- evaluation -->", "<!-- /evaluation -->"
@@ -49,7 +49,7 @@ def evaluation_section(metrics: dict[str, dict]) -> str:
             ("", "parameters", "loss a token", "perplexity", "bits per byte"), loss_rows(metrics)
         ),
         f"Written from {evaluation['prompts']} fixed prompts, {evaluation['new_tokens']} tokens "
-        "each, seeds from 0; beside each preset stand its temperature and top-p. *Real words*: "
+        "each, seeds from 0. *Real words*: "
         "words of two letters or more that Morfeusz 2 "
         f"(`{evaluation['dictionary']}`) knows as written or in lower case, with Wilson's "
         "95\u00a0% interval, widened by the design effect because the words of one sample hang "
@@ -128,9 +128,8 @@ def share_cell(real_words: dict) -> str:
 
 
 def preset_label(preset: str) -> str:
-    """A preset's name and the two numbers that make it."""
-    sampling = SAMPLING_PRESETS[preset]
-    return f"{preset} ({sampling.temperature:g} / {sampling.top_p:g})"
+    """A preset's name and what makes it."""
+    return f"{preset} ({describe(SAMPLING_PRESETS[preset])})"
 
 
 def copying_verdict(metrics: dict[str, dict]) -> str:

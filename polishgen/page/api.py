@@ -15,6 +15,7 @@ from polishgen.page.failures import told_to_visitor
 from polishgen.page.models import model_named
 from polishgen.page.run_settings import RunSettings, new_seed
 from polishgen.page.turns import Progress, take_turns
+from polishgen.sampling import DEFAULT_SAMPLING
 
 # A second or two of work.
 TEXT_LIMIT = 20_000
@@ -30,11 +31,11 @@ def generate(
     prompt: str,
     model: str = "transformer",
     max_new_tokens: int = 200,
-    temperature: float = 0.8,
-    top_k: int = 0,
-    top_p: float = 0.95,
-    min_p: float = 0.0,
-    repetition_penalty: float = 1.0,
+    temperature: float = DEFAULT_SAMPLING.temperature,
+    top_k: int = DEFAULT_SAMPLING.top_k,
+    top_p: float = DEFAULT_SAMPLING.top_p,
+    min_p: float = DEFAULT_SAMPLING.min_p,
+    repetition_penalty: float = DEFAULT_SAMPLING.repetition_penalty,
     stop: list[str] | None = None,
     seed: int | None = None,
 ) -> Iterator[str]:
@@ -66,11 +67,11 @@ def compare(
     prompt: str,
     models: list[str] | None = None,
     max_new_tokens: int = 200,
-    temperature: float = 0.8,
-    top_k: int = 0,
-    top_p: float = 0.95,
-    min_p: float = 0.0,
-    repetition_penalty: float = 1.0,
+    temperature: float = DEFAULT_SAMPLING.temperature,
+    top_k: int = DEFAULT_SAMPLING.top_k,
+    top_p: float = DEFAULT_SAMPLING.top_p,
+    min_p: float = DEFAULT_SAMPLING.min_p,
+    repetition_penalty: float = DEFAULT_SAMPLING.repetition_penalty,
     stop: list[str] | None = None,
     seed: int | None = None,
 ) -> Iterator[dict[str, dict]]:

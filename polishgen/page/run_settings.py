@@ -13,7 +13,7 @@ from polishgen.checkpoint import configured_models
 from polishgen.errors import ParameterError, check_choice, check_int, check_str
 from polishgen.generate import Piece, check_stop
 from polishgen.page.models import models
-from polishgen.sampling import SamplingConfig
+from polishgen.sampling import DEFAULT_SAMPLING, SamplingConfig
 from polishgen.tokenizer import SURROGATE
 
 # As much as all models read in under a second, so that Stop always works at once.
@@ -34,11 +34,11 @@ class RunSettings:
     prompt: str
     models: tuple[str, ...]
     max_new_tokens: int = 200
-    temperature: float = 0.8
-    top_k: int = 0
-    top_p: float = 0.95
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
+    temperature: float = DEFAULT_SAMPLING.temperature
+    top_k: int = DEFAULT_SAMPLING.top_k
+    top_p: float = DEFAULT_SAMPLING.top_p
+    min_p: float = DEFAULT_SAMPLING.min_p
+    repetition_penalty: float = DEFAULT_SAMPLING.repetition_penalty
     stop: tuple[str, ...] = ()
     seed: int = 0
     rounds: int = 1
