@@ -6,6 +6,7 @@ columns are empty until somebody has measured; the result is then there for ever
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from html import escape
 
 import gradio as gr
@@ -25,9 +26,11 @@ from polishgen.page.inside_tab import PROSE
 from polishgen.page.models import COLOURS, models, short_title, title
 from polishgen.page.style import REPORT_COLOURS
 from polishgen.page.texts import I18N, language_of, number, say
+from polishgen.sampling import SAMPLING_PRESETS
 from polishgen.tokenizer import SURROGATE
 
 TABLE_WIDTHS = ["180px", "118px", "125px", "120px", "112px", "90px", "105px", "150px", "115px"]
+REPORT_SAMPLING = asdict(SAMPLING_PRESETS["report"])
 # Tokens between two updates of the progress bar.
 STEP_TOKENS = 10
 # Training starts far above all that matters; the first evaluations would flatten the curves.
@@ -116,7 +119,9 @@ def build(page: gr.Blocks) -> None:
     measuring = measure.click(
         measure_all, tokens, [progress, live, table, bits, speeds], show_progress="minimal", **slow
     )
-    halt.click(lambda: "", outputs=progress, cancels=[measuring], **quick)
+    # Cleared once it is cancelled, lest an update that was on its way shows the bar again.
+    halted = halt.click(None, cancels=[measuring], **quick)
+    halted.then(lambda: "", outputs=progress, **quick)
     gr.on([control.input for control in plotted], draw_curves, plotted, curves, **quick)
     judge.click(judge_text, own, judged, show_progress="minimal", **slow)
 
@@ -250,7 +255,7 @@ def decode(lm: LanguageModel, n_tokens: int) -> Iterator[None]:
     made, seed = 0, 0
     while made < n_tokens:
         left = n_tokens - made
-        for _ in lm.stream(PROMPT, max_new_tokens=left, temperature=1.0, top_p=1.0, seed=seed):
+        for _ in lm.stream(PROMPT, max_new_tokens=left, seed=seed, **REPORT_SAMPLING):
             made += 1
             if made % STEP_TOKENS == 0:
                 yield
