@@ -25,8 +25,8 @@ from polishgen.errors import ParameterError, PolishgenError
 from polishgen.language_model import load
 from polishgen.tokenizer import CL100K
 from training.corpus.summary import load_summary
-from training.experiments.runs import Experiment, read_log, run
-from training.experiments.subsets import AUTHOR, excerpt, is_by, prepare_subset
+from training.experiments.runs import Experiment, read_log, run_all, run_folder
+from training.experiments.subsets import AUTHOR, excerpt, is_by
 from training.measures.held_out import measure_loss, read_documents
 
 MODEL = "transformer"
@@ -63,7 +63,7 @@ def result_rows(out: Path, base: Path, author: str, done: Sequence[Experiment]) 
     )
     yield "|---" + "|---:" * 6 + "|"
     for each in done:
-        folder = out / each.model / each.name
+        folder = run_folder(each, out)
         log, lm = read_log(folder), load(folder / "checkpoint")
         metrics = read_json(folder / "checkpoint" / METRICS_FILE)
         size = load_summary(out / "data" / each.subset).train.bytes / 1e6
@@ -80,7 +80,7 @@ def plot(out: Path, done: Sequence[Experiment], file: Path) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     for each in done:
-        rows = read_log(out / each.model / each.name)[1:]
+        rows = read_log(run_folder(each, out))[1:]
         seconds = [row["elapsed_seconds"] for row in rows]
         bits = [row["val_bits_per_byte"] for row in rows]
         axes.plot(seconds, bits, marker=".", label=each.name)
@@ -104,11 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     chosen = [ablation for ablation in ABLATIONS if ablation.name in options.only]
     try:
-        for subset in dict.fromkeys(("all", *(ablation.subset for ablation in chosen))):
-            folder = options.out / "data" / subset
-            prepare_subset(options.data, folder, subset, options.author)
-        for ablation in chosen:
-            run(ablation, options.out, options.steps, points=12)
+        run_all(chosen, options.data, options.out, options.steps, 12, options.author)
         rows = result_rows(options.out, options.data, options.author, chosen)
         (options.out / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
         plot(options.out, chosen, options.out / "curves.png")

@@ -6,6 +6,7 @@ included, the optimizer's left out. A model that costs twice as much a token rea
 
 import csv
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from polishgen.errors import PolishgenError
 from polishgen.models import build_model, preset_config
 from training.config import RECIPES, TrainingConfig
 from training.corpus.summary import load_summary
+from training.experiments.subsets import AUTHOR, prepare_subset
 from training.state import saved_states
 from training.train import main as train
 from training.train import parse_arguments
@@ -34,6 +36,11 @@ class Experiment:
     model: str
     subset: str = "all"
     options: dict[str, str] = field(default_factory=dict)
+
+
+def run_folder(experiment: Experiment, out: Path) -> Path:
+    """Where in `out` the experiment's run is kept."""
+    return out / experiment.model / experiment.name
 
 
 def flags(options: dict[str, object]) -> list[str]:
@@ -78,7 +85,7 @@ def command(experiment: Experiment, out: Path, steps: int, points: int) -> list[
     """Arguments of `training.train` for `steps` steps of its own, with `points` on its curve."""
     options = {
         "data": out / "data" / experiment.subset,
-        "run": out / experiment.model / experiment.name,
+        "run": run_folder(experiment, out),
         "max_steps": steps,
         "eval_interval": max(1, steps // points),
         "eval_sequences": RECIPES[experiment.model, PRESET].eval_sequences // EVALUATED_SHARE,
@@ -90,7 +97,7 @@ def command(experiment: Experiment, out: Path, steps: int, points: int) -> list[
 
 def is_done(experiment: Experiment, out: Path) -> bool:
     """Whether the run in `out` has been trained to its end."""
-    return (out / experiment.model / experiment.name / "checkpoint" / METRICS_FILE).is_file()
+    return (run_folder(experiment, out) / "checkpoint" / METRICS_FILE).is_file()
 
 
 def run(experiment: Experiment, out: Path, steps: int, points: int) -> None:
@@ -104,11 +111,27 @@ def run(experiment: Experiment, out: Path, steps: int, points: int) -> None:
         return
     own_steps = equal_steps(experiment, out / "data", steps)
     arguments = command(experiment, out, own_steps, points)
-    if saved_states(out / experiment.model / experiment.name / "states"):
+    if saved_states(run_folder(experiment, out) / "states"):
         arguments.append("--resume")
     print(f"python -m training.train {shlex.join(arguments)}", flush=True)
     if train(arguments):
         raise PolishgenError(f"{experiment.name} is not done: the same command goes on")
+
+
+def run_all(
+    experiments: Sequence[Experiment],
+    base: Path,
+    out: Path,
+    steps: int,
+    points: int,
+    author: str = AUTHOR,
+) -> None:
+    """Prepares what the experiments read from the corpus `base`, and runs one after the other."""
+    # The recipe, whose compute all of them have, reads everything.
+    for subset in dict.fromkeys(("all", *(each.subset for each in experiments))):
+        prepare_subset(base, out / "data" / subset, subset, author)
+    for each in experiments:
+        run(each, out, steps, points)
 
 
 def read_log(folder: Path) -> list[dict[str, float]]:

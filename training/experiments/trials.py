@@ -13,8 +13,8 @@ from pathlib import Path
 from polishgen.checkpoint import METRICS_FILE, read_json
 from polishgen.errors import PolishgenError, check_choice
 from polishgen.models import ARCHITECTURES
-from training.experiments.runs import Experiment, is_done, read_log, run
-from training.experiments.subsets import VOCABULARIES, prepare_subset
+from training.experiments.runs import Experiment, is_done, read_log, run_all, run_folder
+from training.experiments.subsets import VOCABULARIES
 
 
 def sizes(**options: object) -> dict[str, str]:
@@ -91,7 +91,7 @@ def result_rows(out: Path, trials: Sequence[Experiment]) -> Iterator[str]:
     yield "|---|---" + "|---:" * 5 + "|"
     for model in ARCHITECTURES:
         done = [each for each in trials if each.model == model and is_done(each, out)]
-        folders = {each.name: out / each.model / each.name for each in done}
+        folders = {each.name: run_folder(each, out) for each in done}
         bits = {
             name: read_json(folder / "checkpoint" / METRICS_FILE)["bits_per_byte"]
             for name, folder in folders.items()
@@ -125,10 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if (not options.model or trial.model == options.model)
             and (not options.only or trial.name in options.only)
         ]
-        for subset in dict.fromkeys(("all", *(trial.subset for trial in chosen))):
-            prepare_subset(options.data, options.out / "data" / subset, subset)
-        for trial in chosen:
-            run(trial, options.out, options.steps, points=2)
+        run_all(chosen, options.data, options.out, options.steps, points=2)
         rows = list(result_rows(options.out, TRIALS))
         (options.out / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
         print("\n".join(rows))
