@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 import polishgen
+from training.data import Batches
 from training.state import load_state
 from training.train import main
 
@@ -25,6 +27,13 @@ NARROW = {
     "bdh": {"width": 16, "n_neurons": 64, "n_layers": 2, "dropout": 0.2},
 }
 MODELS = tuple(NARROW)
+
+
+@pytest.fixture(autouse=True)
+def any_precision():
+    """accelerate keeps to the precision that it was first asked for, here for one test."""
+    yield
+    AcceleratorState._reset_state()
 
 
 def arguments(model: str, corpus: Path, run: Path, **changes: object) -> list[str]:
@@ -39,6 +48,7 @@ def arguments(model: str, corpus: Path, run: Path, **changes: object) -> list[st
         "eval_sequences": 6,
         "checkpoint_interval": 4,
         "warmup_steps": 3,
+        "mixed_precision": "no",
         "model_options": json.dumps(NARROW[model]),
         **changes,
     }
@@ -100,6 +110,58 @@ def test_resumed_run_ends_in_the_same_weights(model, tiny_corpus, tmp_path, monk
         for run in ("whole", "cut")
     ]
     assert logs[0] == logs[1]
+
+
+def test_goes_on_from_a_checkpoint(tiny_corpus, tmp_path, monkeypatch, capsys):
+    first = tmp_path / "first"
+    assert main(arguments("gru", tiny_corpus, first, max_steps=12)) == 0
+    read, batch = [], Batches.batch
+    monkeypatch.setattr(Batches, "batch", lambda *args: read.append(args[1]) or batch(*args))
+    on = arguments("gru", tiny_corpus, tmp_path / "on", go_on_from=first / "checkpoint")
+    assert main(on) == 0
+    # It reads what a longer first run would have read next, and its log is that run's.
+    assert read == list(range(12, 24))
+    rows = list(csv.DictReader((tmp_path / "on" / "training_log.csv").open()))
+    before = list(csv.DictReader((first / "training_log.csv").open()))
+    assert rows[: len(before)] == before
+    assert [int(row["step"]) for row in rows] == [0, 8, 12, 16, 24]
+    assert float(rows[-1]["val_loss"]) < float(before[-1]["val_loss"])
+    assert float(rows[-1]["elapsed_seconds"]) > float(before[-1]["elapsed_seconds"])
+    # Stopped in its warm-up and resumed, it ends in the same weights.
+    stopped_after = stop_after(monkeypatch, step=13)
+    cut = arguments("gru", tiny_corpus, tmp_path / "cut", go_on_from=first / "checkpoint")
+    assert main(cut) == 130
+    stopped_after.undo()
+    assert main([*cut, "--resume"]) == 0
+    assert_same_weights(tmp_path / "on", tmp_path / "cut")
+    capsys.readouterr()
+    (first / "checkpoint" / "training_log.csv").write_text("step\nmany\n")
+    assert main(arguments("gru", tiny_corpus, tmp_path / "no", go_on_from=on[-1])) == 2
+    assert "training_log.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_precision_follows_the_hardware(native, tiny_corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
+    run = arguments("transformer", tiny_corpus, tmp_path / "run", mixed_precision="auto")
+    assert main(run) == 0
+    config = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert config["mixed_precision"] == ("bf16" if native else "no")
+    assert all(weight.dtype == torch.float32 for weight in weights(tmp_path / "run").values())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_half_precision_learns_as_much(model, tiny_corpus, tmp_path):
+    losses = {}
+    for precision in ("no", "bf16"):
+        AcceleratorState._reset_state()
+        run = tmp_path / precision
+        assert main(arguments(model, tiny_corpus, run, mixed_precision=precision)) == 0
+        rows = list(csv.DictReader((run / "training_log.csv").open()))
+        losses[precision] = float(rows[-1]["val_loss"])
+    assert losses["bf16"] != losses["no"]
+    assert losses["bf16"] == pytest.approx(losses["no"], rel=0.02)
 
 
 def stop_after(monkeypatch, step: int):

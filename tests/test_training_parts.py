@@ -161,6 +161,10 @@ def test_learning_rate_warms_up_stays_and_falls_to_zero():
     assert set(factors[10:50]) == {1.0}
     assert factors[75] == pytest.approx(0.5) and factors[99] == pytest.approx(0.02)
     assert learning_rate_factor(99, replace(config, decay_share=0.0)) == 1.0
+    # A run that goes on from step 30 warms up there, and falls as any other.
+    factors = [learning_rate_factor(step, config, 30) for step in range(30, 100)]
+    assert factors[0] == pytest.approx(0.1) and factors[4] == pytest.approx(0.5)
+    assert set(factors[10:20]) == {1.0} and factors[45] == pytest.approx(0.5)
 
 
 def test_state_comes_back_bit_for_bit(tmp_path):

@@ -15,8 +15,11 @@ class TrainingConfig:
     at the end, over which the learning rate falls linearly to zero (0: it stays constant).
     `carried_windows`: so many windows are read one after the other, a step each, with the state
     carried from one to the next; then it starts afresh elsewhere.
+    `mixed_precision`: "bf16" multiplies matrices in bfloat16, "no" in float32; "auto" is "bf16"
+    where the hardware multiplies it natively.
     `compile`: fuse the model's operations with torch.compile, which needs a C++ compiler.
-    `initial_weights`: a checkpoint folder to start from instead of random weights.
+    `go_on_from`: a checkpoint folder to start from instead of random weights, at its step and with
+    its log. The optimizer begins anew, so the rate warms up again.
     """
 
     model: str
@@ -39,16 +42,16 @@ class TrainingConfig:
     eval_interval: int = 200
     eval_sequences: int = 64
     checkpoint_interval: int = 200
-    mixed_precision: str = "no"
+    mixed_precision: str = "auto"
     compile: bool = False
-    initial_weights: str = ""
+    go_on_from: str = ""
     seed: int = 1
     model_options: dict = field(default_factory=dict)
 
     def __post_init__(self):
         check_choice("optimizer", self.optimizer, ("muon", "adamw"))
         check_choice("sampling", self.sampling, ("epochs", "random"))
-        check_choice("mixed_precision", self.mixed_precision, ("no", "bf16"))
+        check_choice("mixed_precision", self.mixed_precision, ("auto", "no", "bf16"))
         for name in (
             "max_steps",
             "batch_size",

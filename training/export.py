@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from polishgen.checkpoint import LOG_FILE, save_checkpoint
+from polishgen.errors import CheckpointError
 from polishgen.evaluation import text_loss
 from polishgen.models import build_model, parameter_count
 from training.config import TrainingConfig
@@ -58,6 +59,18 @@ def export_run(
     save_checkpoint(folder, stored, tokenizer, metrics=metrics)
     write_log(folder / LOG_FILE, log)
     write_card(folder)
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """Reads what `write_log` wrote; `CheckpointError` if it is missing or damaged."""
+    try:
+        with path.open(newline="") as file:
+            rows = [
+                {name: float(row[name]) for name in LOG_COLUMNS} for row in csv.DictReader(file)
+            ]
+        return [row | {name: int(row[name]) for name in ("step", "tokens")} for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"cannot read the log {path}: {error}") from error
 
 
 def write_log(path: Path, rows: list[dict[str, float]]) -> None:

@@ -26,12 +26,12 @@ from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 from tqdm import tqdm
 
-from polishgen.checkpoint import load_weights
-from polishgen.errors import ParameterError, PolishgenError
+from polishgen.checkpoint import LOG_FILE, load_weights
+from polishgen.errors import CheckpointError, ParameterError, PolishgenError
 from polishgen.models import build_model, preset_config
 from training.config import RECIPES, TrainingConfig
 from training.data import Batches, Corpus, evenly_spaced, open_corpus
-from training.export import export_run, write_log
+from training.export import export_run, read_log, write_log
 from training.launch import missing_processes, run_processes
 from training.memory import keep_freed_memory
 from training.optim import learning_rate_factor, make_optimizers, set_learning_rate
@@ -78,10 +78,21 @@ def mean_loss(model: nn.Module, windows: Tensor, batch_size: int) -> float:
     return total / windows[:, 1:].numel()
 
 
+def native_precision() -> str:
+    """ "bf16" where the hardware multiplies bfloat16 natively, else "no"."""
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
+    instructions = torch.cpu.get_capabilities()
+    native = instructions.get("avx512_bf16") or instructions.get("amx_bf16")
+    return "bf16" if native else "no"
+
+
 class Run:
     """One training run: what is trained, on what, and where it is kept."""
 
     def __init__(self, config: TrainingConfig, folder: Path):
+        if config.mixed_precision == "auto":
+            config = replace(config, mixed_precision=native_precision())
         self.config, self.folder = config, folder
         self.accelerator = Accelerator(
             mixed_precision=config.mixed_precision,
@@ -104,21 +115,35 @@ class Run:
             **config.model_options,
         )
         self.model = build_model(model_config)
-        if config.initial_weights:
-            load_weights(self.model, Path(config.initial_weights))
+        self.step = self.first_step = 0
+        self.elapsed = 0.0
+        self.log: list[dict[str, float]] = []
+        if config.go_on_from:
+            self.go_on_from(Path(config.go_on_from))
         if config.compile:
             self.model.compile(dynamic=False)
         self.optimizers = make_optimizers(self.model, config)
         self.model, *self.optimizers = self.accelerator.prepare(self.model, *self.optimizers)
-        self.step = 0
-        self.elapsed = 0.0
         self.carried: Any = None
-        self.log: list[dict[str, float]] = []
         self.eval_windows = {
             split: evenly_spaced(tokens, config.eval_sequences, config.sequence_length)
             for split, tokens in (("train", self.corpus.train), ("val", self.corpus.held_out))
         }
         self.bytes_per_val_token = bytes_per_token(self.corpus, self.eval_windows["val"])
+
+    def go_on_from(self, checkpoint: Path) -> None:
+        """Starts where the run that was exported to `checkpoint` ended, without its optimizer."""
+        load_weights(self.model, checkpoint)
+        self.log = read_log(checkpoint / LOG_FILE)
+        if not self.log:
+            raise CheckpointError(f"the log {checkpoint / LOG_FILE} has no rows")
+        self.step = self.first_step = self.log[-1]["step"]
+        self.elapsed = self.log[-1]["elapsed_seconds"]
+
+    @property
+    def learning_rate_factor(self) -> float:
+        """Share of the full rate at the next step."""
+        return learning_rate_factor(self.step, self.config, self.first_step)
 
     @property
     def tokens_per_step(self) -> int:
@@ -129,7 +154,7 @@ class Run:
     def train_step(self) -> float:
         """One optimizer step; returns its mean loss in nats a token on this process."""
         config, accelerator = self.config, self.accelerator
-        set_learning_rate(self.optimizers, learning_rate_factor(self.step, config))
+        set_learning_rate(self.optimizers, self.learning_rate_factor)
         # Dropout's randomness follows from seed, step and process, whatever happened before.
         torch.manual_seed(hash((config.seed, self.step, accelerator.process_index)) % 2**63)
         total = 0.0
@@ -171,7 +196,7 @@ class Run:
                 "val_bits_per_byte": losses["val"] / math.log(2) / self.bytes_per_val_token,
                 "tokens": self.step * self.tokens_per_step,
                 "elapsed_seconds": self.elapsed,
-                "learning_rate_factor": learning_rate_factor(self.step, self.config),
+                "learning_rate_factor": self.learning_rate_factor,
             }
             self.log.append(row)
             write_log(self.folder / "training_log.csv", self.log)
@@ -197,6 +222,7 @@ class Run:
                     "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                     "carried": carried,
                     "processes": self.accelerator.num_processes,
+                    "first_step": self.first_step,
                     "elapsed": self.elapsed,
                     "log": self.log,
                 },
@@ -221,6 +247,7 @@ class Run:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["initial_lr"] = rate
         self.step = int(path.name.removeprefix("step-"))
+        self.first_step = saved["first_step"]
         self.elapsed, self.log = saved["elapsed"], saved["log"]
         if saved["carried"]:
             rank, device = self.accelerator.process_index, self.accelerator.device
@@ -327,7 +354,7 @@ def start_or_resume(config: TrainingConfig, folder: Path, resume: bool) -> Run:
     if resume:
         run.restore(states[-1])
     if run.accelerator.is_main_process:
-        config.save(folder / "training.json")
+        run.config.save(folder / "training.json")
     return run
 
 
@@ -341,7 +368,7 @@ def main(arguments: list[str] | None = None) -> int:
         if run.accelerator.is_main_process:
             if finished:
                 model = run.accelerator.unwrap_model(run.model)
-                export_run(model, config, run.corpus, run.log, options.export)
+                export_run(model, run.config, run.corpus, run.log, options.export)
                 print(f"exported to {options.export}")
             else:
                 print(f"stopped at step {run.step}; the same command with --resume goes on")

@@ -25,7 +25,7 @@ from polishgen.errors import ParameterError, PolishgenError
 from polishgen.language_model import load
 from polishgen.tokenizer import CL100K
 from training.corpus.summary import load_summary
-from training.experiments.runs import Experiment, read_log, run_all, run_folder
+from training.experiments.runs import Experiment, log_of, run_all, run_folder
 from training.experiments.subsets import AUTHOR, excerpt, is_by
 from training.measures.held_out import measure_loss, read_documents
 
@@ -64,7 +64,7 @@ def result_rows(out: Path, base: Path, author: str, done: Sequence[Experiment]) 
     yield "|---" + "|---:" * 6 + "|"
     for each in done:
         folder = run_folder(each, out)
-        log, lm = read_log(folder), load(folder / "checkpoint")
+        log, lm = log_of(each, out), load(folder / "checkpoint")
         metrics = read_json(folder / "checkpoint" / METRICS_FILE)
         size = load_summary(out / "data" / each.subset).train.bytes / 1e6
         alone = f"{measure_loss(lm, hers)['bits_per_byte']:.3f}" if hers else ""
@@ -80,7 +80,7 @@ def plot(out: Path, done: Sequence[Experiment], file: Path) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     for each in done:
-        rows = read_log(run_folder(each, out))[1:]
+        rows = log_of(each, out)[1:]
         seconds = [row["elapsed_seconds"] for row in rows]
         bits = [row["val_bits_per_byte"] for row in rows]
         axes.plot(seconds, bits, marker=".", label=each.name)

@@ -4,7 +4,6 @@ Notable: compute is counted, not timed: multiplications of a forward pass, atten
 included, the optimizer's left out. A model that costs twice as much a token reads half as many.
 """
 
-import csv
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from polishgen.models import build_model, preset_config
 from training.config import RECIPES, TrainingConfig
 from training.corpus.summary import load_summary
 from training.experiments.subsets import AUTHOR, prepare_subset
+from training.export import read_log
 from training.state import saved_states
 from training.train import main as train
 from training.train import parse_arguments
@@ -134,7 +134,6 @@ def run_all(
         run(each, out, steps, points)
 
 
-def read_log(folder: Path) -> list[dict[str, float]]:
+def log_of(experiment: Experiment, out: Path) -> list[dict[str, float]]:
     """The rows of a finished run's log."""
-    with (folder / "checkpoint" / LOG_FILE).open(newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    return read_log(run_folder(experiment, out) / "checkpoint" / LOG_FILE)

@@ -13,7 +13,7 @@ from pathlib import Path
 from polishgen.checkpoint import METRICS_FILE, read_json
 from polishgen.errors import PolishgenError, check_choice
 from polishgen.models import ARCHITECTURES
-from training.experiments.runs import Experiment, is_done, read_log, run_all, run_folder
+from training.experiments.runs import Experiment, is_done, log_of, run_all, run_folder
 from training.experiments.subsets import VOCABULARIES
 
 
@@ -97,7 +97,7 @@ def result_rows(out: Path, trials: Sequence[Experiment]) -> Iterator[str]:
             for name, folder in folders.items()
         }
         for name in sorted(bits, key=bits.__getitem__):
-            last = read_log(folders[name])[-1]
+            last = log_of(Experiment(name, model), out)[-1]
             against = f"{bits[name] - bits[RECIPE]:+.3f}" if RECIPE in bits else ""
             yield (
                 f"| {model} | {name} | {last['step']:,.0f} | {last['tokens']:,.0f} "
