@@ -187,11 +187,12 @@ def test_tiny_trials_from_data_to_table(base, tmp_path, monkeypatch, capsys):
     bits = {name: metrics["bits_per_byte"] for name, metrics in bits.items()}
     assert [row[1] for row in cells] == sorted(bits, key=bits.get)
     assert cells[-1][1] == "still", "a model that learns nothing comes last"
+    assert cells[-1][2].endswith("--learning-rate 0`")
     for row in cells:
-        assert row[0] == "gru" and row[2] == "30"
-        assert row[3] == ("960" if row[1] == "rows-2" else "1,920")
-        assert float(row[5]) == pytest.approx(bits[row[1]], abs=5e-4)
-        assert float(row[6]) == pytest.approx(bits[row[1]] - bits["recipe"], abs=5e-4)
+        assert row[0] == "gru" and row[3] == "30"
+        assert row[4] == ("960" if row[1] == "rows-2" else "1,920")
+        assert float(row[6]) == pytest.approx(bits[row[1]], abs=5e-4)
+        assert float(row[7]) == pytest.approx(bits[row[1]] - bits["recipe"], abs=5e-4)
     assert trials.main([*arguments, "--only", "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
 

@@ -6,6 +6,7 @@ Runs of one model have the same compute, whatever they change; what they change 
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from polishgen.checkpoint import METRICS_FILE, read_json
 from polishgen.errors import PolishgenError, check_choice
 from polishgen.models import ARCHITECTURES
-from training.experiments.runs import Experiment, is_done, log_of, run_all, run_folder
+from training.experiments.runs import Experiment, flags, is_done, log_of, run_all, run_folder
 from training.experiments.subsets import VOCABULARIES
 
 
@@ -85,22 +86,29 @@ TRIALS = tuple(
 ) + tuple(Experiment(name, "transformer", name) for name in VOCABULARIES)
 
 
+def what_changes(trial: Experiment) -> str:
+    """The trial's options as `training.train` takes them, or the corpus that it reads instead."""
+    if trial.subset in VOCABULARIES:
+        return f"`training.prepare --vocab-size {VOCABULARIES[trial.subset]}`"
+    return f"`{shlex.join(flags(trial.options))}`" if trial.options else ""
+
+
 def result_rows(out: Path, trials: Sequence[Experiment]) -> Iterator[str]:
     """A Markdown table of those of the trials that are done, the best of each model first."""
-    yield "| model | what is changed | steps | tokens | seconds | bits per byte | to the recipe |"
-    yield "|---|---" + "|---:" * 5 + "|"
+    yield "| model | trial | changed | steps | tokens | seconds | bits per byte | to the recipe |"
+    yield "|---|---|---" + "|---:" * 5 + "|"
     for model in ARCHITECTURES:
-        done = [each for each in trials if each.model == model and is_done(each, out)]
-        folders = {each.name: run_folder(each, out) for each in done}
+        done = {each.name: each for each in trials if each.model == model and is_done(each, out)}
         bits = {
-            name: read_json(folder / "checkpoint" / METRICS_FILE)["bits_per_byte"]
-            for name, folder in folders.items()
+            name: read_json(run_folder(each, out) / "checkpoint" / METRICS_FILE)["bits_per_byte"]
+            for name, each in done.items()
         }
         for name in sorted(bits, key=bits.__getitem__):
-            last = log_of(Experiment(name, model), out)[-1]
+            last = log_of(done[name], out)[-1]
             against = f"{bits[name] - bits[RECIPE]:+.3f}" if RECIPE in bits else ""
             yield (
-                f"| {model} | {name} | {last['step']:,.0f} | {last['tokens']:,.0f} "
+                f"| {model} | {name} | {what_changes(done[name])} "
+                f"| {last['step']:,.0f} | {last['tokens']:,.0f} "
                 f"| {last['elapsed_seconds']:.0f} | {bits[name]:.3f} | {against} |"
             )
 
