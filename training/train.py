@@ -277,6 +277,7 @@ class Run:
             tqdm.write("| -----: | ---------: | -------: | ---------------: | ------------: |")
         if self.step == 0 and not self.log:
             self.evaluate()
+        step_before, elapsed_before = self.step, self.elapsed
         with catch_interrupts() as interrupt, bar:
             while self.step < config.max_steps:
                 started = time.perf_counter()
@@ -286,7 +287,8 @@ class Run:
                 self.elapsed += time.perf_counter() - started
                 bar.update()
                 if self.step % 10 == 0:
-                    rate = self.step * self.tokens_per_step / self.elapsed
+                    tokens = (self.step - step_before) * self.tokens_per_step
+                    rate = tokens / (self.elapsed - elapsed_before)
                     bar.set_postfix_str(f"loss {loss:.3f}, {rate:,.0f} tokens/s", refresh=False)
                 done = self.step == config.max_steps
                 if self.step % config.eval_interval == 0 or done:
