@@ -205,6 +205,8 @@ def test_every_trial_has_a_recipe_to_change():
             or trial.name == trials.RECIPE
         )
     assert len({(trial.model, trial.name) for trial in trials.TRIALS}) == len(trials.TRIALS)
+    changed = [(trial.model, trials.what_changes(trial)) for trial in trials.TRIALS]
+    assert len(set(changed)) == len(changed), "the table tells them apart"
 
 
 def test_a_run_that_was_stopped_is_gone_on_with(base, tmp_path, monkeypatch):
