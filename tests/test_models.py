@@ -128,6 +128,22 @@ def test_text_many_contexts_long_stays_finite(architecture, preset):
         assert read(model, tokens, [250] * 12).isfinite().all()
 
 
+def test_gru_moves_slowly_even_under_bfloat16_autocast():
+    model = build_model(preset_config("gru", "compact", vocab_size=VOCABULARY, **SMALL["gru"]))
+    for name, parameter in model.gru.named_parameters():
+        torch.nn.init.zeros_(parameter)
+        if name.startswith("bias_ih"):
+            _, update, new = parameter.data.chunk(3)
+            update.fill_(math.log(999)), new.fill_(1.0)
+    tokens = torch.zeros(1, 3000, dtype=torch.long)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        logits, state = model(tokens)
+    # h ← z h + (1 - z) n with z = 0.999: steps too small for bfloat16 close to h = n.
+    expected = math.tanh(1.0) * (1 - 0.999**3000)
+    assert state.dtype == torch.float32 and logits.dtype == torch.bfloat16
+    assert torch.allclose(state, torch.full_like(state, expected), rtol=1e-3)
+
+
 @pytest.mark.parametrize(("architecture", "preset"), FLAVOURS)
 def test_every_parameter_gets_a_gradient(architecture, preset):
     model = small_model(architecture, preset)

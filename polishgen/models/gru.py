@@ -2,7 +2,9 @@
 
 Notable: no context limit at all, the hidden state carries everything; optionally the output layer
 shares the embedding matrix, through a projection from hidden to embedding size (Press & Wolf,
-arXiv 1608.05859), which is what makes room for a wide hidden state in a small file.
+arXiv 1608.05859), which is what makes room for a wide hidden state in a small file. The recurrence
+is in full precision even under autocast: in bfloat16 small changes of the state round to nothing,
+and a model trained so drifts away in float32 once a text is longer than its training spans.
 """
 
 from dataclasses import dataclass
@@ -56,7 +58,9 @@ class GRU(nn.Module):
 
     def forward(self, tokens: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits (B, T, vocab_size) of `tokens` (B, T) and state (n_layers, B, hidden_size)."""
-        hidden, state = self.gru(self.dropout(self.embedding(tokens)), state)
+        embedded = self.dropout(self.embedding(tokens))
+        with torch.autocast(tokens.device.type, enabled=False):
+            hidden, state = self.gru(embedded, state)
         hidden = self.dropout(hidden)
         if self.config.tied_embedding:
             hidden = self.projection(hidden)
