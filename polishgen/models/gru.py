@@ -7,6 +7,7 @@ is in full precision even under autocast: in bfloat16 small changes of the state
 and a model trained so drifts away in float32 once a text is longer than its training spans.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,6 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from polishgen.errors import check_float
+
+
+def full_precision(device_type: str) -> AbstractContextManager:
+    """Without autocast inside; devices that have none refuse even to turn it off."""
+    if torch.amp.is_autocast_available(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class GRU(nn.Module):
     def forward(self, tokens: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits (B, T, vocab_size) of `tokens` (B, T) and state (n_layers, B, hidden_size)."""
         embedded = self.dropout(self.embedding(tokens))
-        with torch.autocast(tokens.device.type, enabled=False):
+        with full_precision(tokens.device.type):
             hidden, state = self.gru(embedded, state)
         hidden = self.dropout(hidden)
         if self.config.tied_embedding:

@@ -10,6 +10,7 @@ All are the compact Transformer with its recipe, at the same compute.
 | `mixed` | as much text as hers, by everybody |
 | `cl100k` | tokens of cl100k_base |
 | `constant` | the learning rate never falls, so that the curve's slope means time alone |
+| `report` | the report's optimizer: AdamW for all, its rates, constant from the first step |
 """
 
 import argparse
@@ -24,12 +25,22 @@ from polishgen.checkpoint import METRICS_FILE, read_json
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.language_model import load
 from polishgen.tokenizer import CL100K
+from training.config import RECIPES
 from training.corpus.summary import load_summary
 from training.experiments.runs import Experiment, log_of, run_all, run_folder
 from training.experiments.subsets import AUTHOR, excerpt, is_by
 from training.measures.held_out import measure_loss, read_documents
 
 MODEL = "transformer"
+OPTIMIZATION = (
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "beta2",
+    "warmup_steps",
+    "decay_share",
+    "gradient_clip",
+)
 ABLATIONS = (
     Experiment("all", MODEL, "all"),
     Experiment("half", MODEL, "half"),
@@ -38,6 +49,12 @@ ABLATIONS = (
     Experiment("mixed", MODEL, "mixed"),
     Experiment("cl100k", MODEL, CL100K),
     Experiment("constant", MODEL, "all", {"decay_share": "0"}),
+    Experiment(
+        "report",
+        MODEL,
+        "all",
+        {name: str(getattr(RECIPES[MODEL, "seed"], name)) for name in OPTIMIZATION},
+    ),
 )
 
 
