@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -138,6 +139,9 @@ def test_goes_on_from_a_checkpoint(tiny_corpus, tmp_path, monkeypatch, capsys):
     (first / "checkpoint" / "training_log.csv").write_text("step\nmany\n")
     assert main(arguments("gru", tiny_corpus, tmp_path / "no", go_on_from=on[-1])) == 2
     assert "training_log.csv" in capsys.readouterr().err
+    short = arguments("gru", tiny_corpus, tmp_path / "no", go_on_from=tmp_path / "on/checkpoint")
+    assert main(short) == 2
+    assert re.search(r"max_steps.*24.*above 24", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("native", [True, False])

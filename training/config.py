@@ -109,6 +109,7 @@ SEED = TrainingConfig(
     eval_interval=1000,
     eval_sequences=200 * 32,
     checkpoint_interval=5000,
+    mixed_precision="no",
 )
 COMPACT = TrainingConfig(model="transformer")
 

@@ -79,7 +79,7 @@ def mean_loss(model: nn.Module, windows: Tensor, batch_size: int) -> float:
 
 
 def native_precision() -> str:
-    """ "bf16" where the hardware multiplies bfloat16 natively, else "no"."""
+    """What "auto" means here: "bf16" where the hardware multiplies it natively, else "no"."""
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
     instructions = torch.cpu.get_capabilities()
@@ -138,6 +138,9 @@ class Run:
         if not self.log:
             raise CheckpointError(f"the log {checkpoint / LOG_FILE} has no rows")
         self.step = self.first_step = self.log[-1]["step"]
+        if self.step >= self.config.max_steps:
+            allowed = f"above {self.step}, the steps of {checkpoint}"
+            raise ParameterError("max_steps", self.config.max_steps, allowed)
         self.elapsed = self.log[-1]["elapsed_seconds"]
 
     @property
@@ -247,7 +250,7 @@ class Run:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["initial_lr"] = rate
         self.step = int(path.name.removeprefix("step-"))
-        self.first_step = saved["first_step"]
+        self.first_step = saved.get("first_step", 0)
         self.elapsed, self.log = saved["elapsed"], saved["log"]
         if saved["carried"]:
             rank, device = self.accelerator.process_index, self.accelerator.device
