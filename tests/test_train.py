@@ -32,7 +32,8 @@ MODELS = tuple(NARROW)
 
 @pytest.fixture(autouse=True)
 def any_precision():
-    """accelerate keeps to the precision that it was first asked for, here for one test."""
+    """accelerate keeps to the precision that it was first asked for, in whatever test that was."""
+    AcceleratorState._reset_state()
     yield
     AcceleratorState._reset_state()
 
