@@ -4,7 +4,6 @@
 card (`README.md` and its `training_curve.png`) whose figures are the measured ones.
 """
 
-import csv
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,23 +12,13 @@ import torch
 from torch import nn
 
 from polishgen.checkpoint import LOG_FILE, save_checkpoint
-from polishgen.errors import CheckpointError
 from polishgen.evaluation import text_loss
 from polishgen.models import build_model, parameter_count
 from training.config import TrainingConfig
 from training.data import Corpus
+from training.log import write_log
 from training.measures.held_out import LANES
 from training.model_card import write_card
-
-LOG_COLUMNS = (
-    "step",
-    "train_loss",
-    "val_loss",
-    "val_bits_per_byte",
-    "tokens",
-    "elapsed_seconds",
-    "learning_rate_factor",
-)
 
 
 def export_run(
@@ -59,25 +48,3 @@ def export_run(
     save_checkpoint(folder, stored, tokenizer, metrics=metrics)
     write_log(folder / LOG_FILE, log)
     write_card(folder)
-
-
-def read_log(path: Path) -> list[dict[str, float]]:
-    """Reads what `write_log` wrote; `CheckpointError` if it is missing or damaged."""
-    try:
-        with path.open(newline="") as file:
-            rows = [
-                {name: float(row[name]) for name in LOG_COLUMNS} for row in csv.DictReader(file)
-            ]
-        return [row | {name: int(row[name]) for name in ("step", "tokens")} for row in rows]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"cannot read the log {path}: {error}") from error
-
-
-def write_log(path: Path, rows: list[dict[str, float]]) -> None:
-    """Writes the log as CSV, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, LOG_COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(path)

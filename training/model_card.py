@@ -4,7 +4,6 @@ All of it comes from the checkpoint folder (weights, `metrics.json`, `training_l
 the same folder always gives the same card; a figure that was not measured is left out.
 """
 
-import csv
 import io
 import textwrap
 from collections.abc import Iterator
@@ -15,9 +14,9 @@ from matplotlib.figure import Figure
 
 from polishgen.bench import PROMPT
 from polishgen.checkpoint import BUNDLED, LOG_FILE
-from polishgen.errors import CheckpointError
 from polishgen.language_model import LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS, describe
+from training.log import read_log
 
 CARD_FILE = "README.md"
 CURVE_FILE = "training_curve.png"
@@ -176,16 +175,9 @@ def figure_rows(lm: LanguageModel) -> Iterator[str]:
 
 def training_curve(log: Path) -> bytes:
     """PNG of training and held-out loss against tokens read; `CheckpointError` for a bad log."""
-    try:
-        with log.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        tokens, train_loss, val_loss = (
-            [float(row[column]) for row in rows] for column in ("tokens", "train_loss", "val_loss")
-        )
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{log} is damaged: {error!r}") from error
-    if not rows:
-        raise CheckpointError(f"{log} is damaged: it holds no step")
+    columns = ("tokens", "train_loss", "val_loss")
+    rows = read_log(log, columns)
+    tokens, train_loss, val_loss = ([row[column] for row in rows] for column in columns)
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     millions = [count / 1e6 for count in tokens]

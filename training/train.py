@@ -27,12 +27,13 @@ from torch.utils import _pytree as pytree
 from tqdm import tqdm
 
 from polishgen.checkpoint import LOG_FILE, load_weights
-from polishgen.errors import CheckpointError, ParameterError, PolishgenError
+from polishgen.errors import ParameterError, PolishgenError
 from polishgen.models import build_model, preset_config
 from training.config import RECIPES, TrainingConfig
 from training.data import Batches, Corpus, evenly_spaced, open_corpus
-from training.export import export_run, read_log, write_log
+from training.export import export_run
 from training.launch import missing_processes, run_processes
+from training.log import read_log, write_log
 from training.memory import keep_freed_memory
 from training.optim import learning_rate_factor, make_optimizers, set_learning_rate
 from training.state import detach, keep_latest, load_state, save_state, saved_states
@@ -118,8 +119,6 @@ class Run:
         self.step = self.first_step = 0
         self.elapsed = 0.0
         self.log: list[dict[str, float]] = []
-        if config.go_on_from:
-            self.go_on_from(Path(config.go_on_from))
         if config.compile:
             self.model.compile(dynamic=False)
         self.optimizers = make_optimizers(self.model, config)
@@ -133,10 +132,8 @@ class Run:
 
     def go_on_from(self, checkpoint: Path) -> None:
         """Starts where the run that was exported to `checkpoint` ended, without its optimizer."""
-        load_weights(self.model, checkpoint)
+        load_weights(self.accelerator.unwrap_model(self.model), checkpoint)
         self.log = read_log(checkpoint / LOG_FILE)
-        if not self.log:
-            raise CheckpointError(f"the log {checkpoint / LOG_FILE} has no rows")
         self.step = self.first_step = self.log[-1]["step"]
         if self.step >= self.config.max_steps:
             allowed = f"above {self.step}, the steps of {checkpoint}"
@@ -202,7 +199,7 @@ class Run:
                 "learning_rate_factor": self.learning_rate_factor,
             }
             self.log.append(row)
-            write_log(self.folder / "training_log.csv", self.log)
+            write_log(self.folder / LOG_FILE, self.log)
             tqdm.write(
                 f"| {self.step:>6} | {losses['train']:10.4f} | {losses['val']:8.4f} "
                 f"| {self.elapsed:16.2f} | {row['val_bits_per_byte']:13.4f} |"
@@ -346,7 +343,7 @@ def parse_arguments(arguments: list[str] | None) -> tuple[TrainingConfig, argpar
 
 
 def start_or_resume(config: TrainingConfig, folder: Path, resume: bool) -> Run:
-    """A run at step 0 in an empty folder, or at its last state."""
+    """A run at its last state, or in an empty folder: at step 0 or where a checkpoint ended."""
     states = saved_states(folder / "states")
     if states and not resume:
         raise PolishgenError(
@@ -358,6 +355,8 @@ def start_or_resume(config: TrainingConfig, folder: Path, resume: bool) -> Run:
     run = Run(config, folder)
     if resume:
         run.restore(states[-1])
+    elif config.go_on_from:
+        run.go_on_from(Path(config.go_on_from))
     if run.accelerator.is_main_process:
         run.config.save(folder / "training.json")
     return run

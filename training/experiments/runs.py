@@ -18,7 +18,7 @@ from polishgen.models import build_model, preset_config
 from training.config import RECIPES, TrainingConfig
 from training.corpus.summary import load_summary
 from training.experiments.subsets import AUTHOR, prepare_subset
-from training.export import read_log
+from training.log import read_log
 from training.state import saved_states
 from training.train import main as train
 from training.train import parse_arguments

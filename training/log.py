@@ -1,0 +1,45 @@
+"""A run's log: one row an evaluation, kept as CSV with the run and its checkpoint."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from polishgen.errors import CheckpointError
+
+LOG_COLUMNS = (
+    "step",
+    "train_loss",
+    "val_loss",
+    "val_bits_per_byte",
+    "tokens",
+    "elapsed_seconds",
+    "learning_rate_factor",
+)
+COUNTS = ("step", "tokens")
+
+
+def write_log(path: Path, rows: list[dict[str, float]]) -> None:
+    """Writes the log as CSV, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, LOG_COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(path)
+
+
+def read_log(path: Path, columns: Sequence[str] = LOG_COLUMNS) -> list[dict[str, float]]:
+    """The `columns` of the rows that `write_log` wrote, at least one row.
+
+    `CheckpointError` if the file is missing or damaged.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [{name: float(row[name]) for name in columns} for row in csv.DictReader(file)]
+        for row in rows:
+            row.update({name: int(row[name]) for name in COUNTS if name in row})
+    except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{path} is damaged: {error!r}") from error
+    if not rows:
+        raise CheckpointError(f"{path} is damaged: it holds no step")
+    return rows
