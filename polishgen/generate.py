@@ -37,13 +37,16 @@ class Piece:
     `text` may be empty while a character or a possible stop string is incomplete. `seconds` counts
     from the start of the call, reading the prompt included. `finish_reason` is None but in the last
     piece: "length" (max_new_tokens reached), "stop" (a stop string came), "boundary" (the model
-    ended the document).
+    ended the document). If asked for: `probability`, what the model gave the token before anything
+    was filtered, and `alternatives`, the likeliest tokens there as (id, probability).
     """
 
     text: str
     token_ids: tuple[int, ...]
     seconds: float
     finish_reason: FinishReason | None = None
+    probability: float | None = None
+    alternatives: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,15 @@ def overlap(text: str, stop: str) -> int:
 
 
 def stream_pieces(
-    model: nn.Module, tokenizer: Tokenizer, prompt: str, config: GenerationConfig
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    prompt: str,
+    config: GenerationConfig,
+    n_alternatives: int = 0,
 ) -> Iterator[Piece]:
     """The continuation of `prompt` piece by piece, a piece a token; ends with a `finish_reason`.
+
+    `n_alternatives` above 0 gives each piece its probability and so many alternatives.
 
     An empty prompt starts from the document boundary, as every prompt does. The same arguments give
     the same pieces (times aside), whatever else runs beside.
@@ -147,10 +156,21 @@ def stream_pieces(
         )
         if reason in ("boundary", "length"):
             text += watcher.flush()
-        yield Piece(text, (token,), time.perf_counter() - started, reason)
+        expected = likeliest(logits, token, n_alternatives) if n_alternatives else (None, ())
+        yield Piece(text, (token,), time.perf_counter() - started, reason, *expected)
         if reason:
             return
         logits, state = next_logits(model, token, state)
+
+
+def likeliest(
+    logits: Tensor, token: int, count: int
+) -> tuple[float, tuple[tuple[int, float], ...]]:
+    """Probability of `token` under `logits` (V,), and the `count` likeliest (id, probability)."""
+    probabilities = torch.softmax(logits, dim=0)
+    top = probabilities.topk(count)
+    alternatives = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    return float(probabilities[token]), tuple(alternatives)
 
 
 @torch.inference_mode()

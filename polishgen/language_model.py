@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from polishgen.checkpoint import find_folder, load_checkpoint
-from polishgen.errors import ParameterError, check_str
+from polishgen.errors import ParameterError, check_int, check_str
 from polishgen.generate import CHUNK_TOKENS, GenerationConfig, Piece, stream_pieces
 from polishgen.models import parameter_count
 from polishgen.sampling import DEFAULT_SAMPLING, SamplingConfig
@@ -74,18 +74,21 @@ class LanguageModel:
         repetition_penalty: float = DEFAULT_SAMPLING.repetition_penalty,
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
+        n_alternatives: int = 0,
     ) -> Iterator[Piece]:
         """Continues `prompt` (at most 1,000,000 characters) and yields the text as it comes.
 
         max_new_tokens: 1 to 10,000. stop: strings that end the text and are left out of it.
-        seed: 0 to 2⁶³ - 1; None takes a new one each time. For the rest see `SamplingConfig`.
+        seed: 0 to 2⁶³ - 1; None takes a new one each time. n_alternatives: 0 to 100, how many
+        likeliest tokens each piece names beside its own. For the rest see `SamplingConfig`.
         Raises `ParameterError` at once, before the first piece, for anything out of range.
         """
         check_str("prompt", prompt, MAX_TEXT_LENGTH)
         sampling = SamplingConfig(temperature, top_k, top_p, min_p, repetition_penalty)
         seed = secrets.randbelow(2**31) if seed is None else seed
         config = GenerationConfig(max_new_tokens, sampling, stop, seed)
-        return stream_pieces(self.model, self.tokenizer, prompt, config)
+        check_int("n_alternatives", n_alternatives, 0, 100)
+        return stream_pieces(self.model, self.tokenizer, prompt, config, n_alternatives)
 
     def generate(self, prompt: str | Sequence[str], **options) -> str | list[str]:
         """The continuation of `prompt` without the prompt itself; a list of them for several.

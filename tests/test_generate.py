@@ -243,3 +243,24 @@ def test_score_refuses_nothing_and_no_text():
     for text in ("", None, 3):
         with pytest.raises(ParameterError, match="text"):
             byte_model("gru").score(text)
+
+
+def test_pieces_tell_what_else_the_model_expected():
+    lm = byte_model("gru")
+    pieces = list(lm.stream(PROMPT, max_new_tokens=20, seed=7, min_p=0.3, n_alternatives=5))
+    plain = list(lm.stream(PROMPT, max_new_tokens=20, seed=7, min_p=0.3))
+    assert text_of(pieces) == text_of(plain)
+    assert all(piece.probability is None and piece.alternatives == () for piece in plain)
+    tokens = [BYTES.boundary_id, *BYTES.encode(PROMPT)]
+    for piece in pieces:
+        # The model's own distribution, whatever min-p filtered out of it.
+        logits, _ = lm.model(torch.tensor([tokens]))
+        expected = logits[0, -1].softmax(0).detach()
+        assert piece.probability == pytest.approx(expected[piece.token_ids[0]].item())
+        likeliest = expected.topk(5)
+        assert [token for token, _ in piece.alternatives] == likeliest.indices.tolist()
+        shares = [share for _, share in piece.alternatives]
+        assert shares == pytest.approx(likeliest.values.tolist())
+        tokens += piece.token_ids
+    with pytest.raises(ParameterError, match="n_alternatives"):
+        lm.stream(PROMPT, n_alternatives=-1)
