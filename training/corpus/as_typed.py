@@ -1,0 +1,76 @@
+"""A text's first sentence as people type it on a phone: without diacritics, or with misspellings.
+
+The rest stays flawless, so that a model learns to go on in good Polish from a prompt that is not.
+"""
+
+import random
+import re
+
+PLAIN = str.maketrans("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ—–„”…", 'acelnoszzACELNOSZZ--"".')
+TYPOGRAPHY = str.maketrans("—–„”", '--""')
+# A first sentence ends here, or at the end of the text.
+SENTENCE = re.compile(r"(?s).+?[.!?…]+[”\"]?(?=\s|$)|.+")
+WORD = re.compile(r"[^\W\d_]+")
+# The commonest misspellings: pattern and what people write. What sounds alike, or a missing tail.
+OGONEKS = ((r"ę$", "e"), (r"ą$", "a"))
+MISSPELLINGS = (
+    *OGONEKS,
+    (r"ą$", "om"),
+    (r"ó", "u"),
+    (r"(?<=[^aeiouyąęó])u(?=[^aeiouyąęó])", "ó"),
+    (r"(?<!d)rz", "ż"),
+    (r"ż(?!$)", "rz"),
+    (r"ch", "h"),
+    (r"(?<=[aeiouyąęó])h|^h", "ch"),
+    (r"ś(?=[^aeiouyąęó])", "s"),
+    (r"ł", "l"),
+    (r"ć$", "c"),
+    (r"ę(?=[bp])", "em"),
+    (r"ą(?=[bp])", "om"),
+    (r"w(?=[sckpt])", "f"),
+)
+# Of the words that can be misspelt, this share is, but at least one.
+WORD_SHARE = 0.4
+
+
+def as_typed(text: str, seed: int | str) -> str:
+    """The text with its first sentence as typed; the same for the same seed.
+
+    Half have no diacritics at all, a quarter lack tails at the ends of words ("książe"), a quarter
+    are misspelt here and there. A sentence that has nothing to get wrong stays as it is.
+    """
+    chance = random.Random(f"typed {seed}")
+    first = SENTENCE.match(text)
+    if not first:
+        return text
+    sentence = first.group()
+    way = chance.choice(("plain", "plain", "tails", "misspelt"))
+    if way == "plain":
+        typed = sentence.translate(PLAIN)
+    else:
+        rules = OGONEKS if way == "tails" else MISSPELLINGS
+        typed = misspelt(sentence, rules, 1.0 if way == "tails" else WORD_SHARE, chance)
+        typed = typed.translate(TYPOGRAPHY) if typed != sentence else sentence.translate(PLAIN)
+    return typed + text[first.end() :]
+
+
+def misspelt(
+    sentence: str, rules: tuple[tuple[str, str], ...], share: float, chance: random.Random
+) -> str:
+    """The sentence with one rule applied to a share of the words that offer any, at least one."""
+    offers = {}
+    for match in WORD.finditer(sentence):
+        found = [rule for rule in rules if re.search(rule[0], match.group())]
+        if found:
+            offers[match.start()] = chance.choice(found)
+    if not offers:
+        return sentence
+    kept = {start for start in offers if chance.random() < share}
+    kept = kept or {chance.choice(list(offers))}
+
+    def spell(match: re.Match) -> str:
+        if match.start() not in kept:
+            return match.group()
+        return re.sub(*offers[match.start()], match.group(), count=1)
+
+    return WORD.sub(spell, sentence)
