@@ -4,11 +4,13 @@ from polishgen.checkpoint import bundled_names
 from polishgen.errors import CheckpointError, ParameterError, PolishgenError
 from polishgen.generate import Piece
 from polishgen.language_model import LanguageModel, Score, load
-from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
+from polishgen.parameters import GenerationConfig, SamplingConfig
+from polishgen.sampling import SAMPLING_PRESETS
 
 __all__ = [
     "SAMPLING_PRESETS",
     "CheckpointError",
+    "GenerationConfig",
     "LanguageModel",
     "ParameterError",
     "Piece",

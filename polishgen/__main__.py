@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -10,23 +11,14 @@ from polishgen.bench import PROMPT, measure_decoding, speed_table
 from polishgen.checkpoint import bundled_names
 from polishgen.errors import CheckpointError, PolishgenError, check_int
 from polishgen.language_model import LanguageModel, load
-from polishgen.sampling import DEFAULT_SAMPLING
+from polishgen.parameters import GenerationConfig, in_words, number_from_text
 
 
 def generate(options: argparse.Namespace) -> None:
     """Writes the prompt and, as it comes, its continuation."""
     prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
-    pieces = load(options.model, options.revision).stream(
-        prompt,
-        max_new_tokens=options.max_new_tokens,
-        temperature=options.temperature,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        min_p=options.min_p,
-        repetition_penalty=options.repetition_penalty,
-        stop=options.stop,
-        seed=options.seed,
-    )
+    chosen = {n: v for n, v in vars(options).items() if n in GenerationConfig.model_fields}
+    pieces = load(options.model, options.revision).stream(prompt, **chosen)
     print(printable(prompt), end="", flush=True)
     tokens, seconds = 0, 0.0
     for piece in pieces:
@@ -89,7 +81,7 @@ def printable(text: str) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands and their options; the defaults are those of `LanguageModel.stream`."""
+    """All commands and their options."""
     top = argparse.ArgumentParser("polishgen", description="Small Polish language models.")
     commands = top.add_subparsers(dest="command", required=True)
     model_help = 'a bundled name, a folder, or "user/repo" on the Hub'
@@ -98,23 +90,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("prompt", nargs="?", default=PROMPT, help="- reads standard input")
     make.add_argument("--model", default="transformer", help=model_help)
     make.add_argument("--revision", help="branch, tag or commit on the Hub")
-    make.add_argument("--max-new-tokens", type=int, default=200)
-    for name, what in (
-        ("temperature", "0 is greedy"),
-        ("top_k", "0 keeps all"),
-        ("top_p", "1 keeps all"),
-        ("min_p", "0 keeps all"),
-        ("repetition_penalty", "1 changes nothing"),
-    ):
-        default = getattr(DEFAULT_SAMPLING, name)
-        make.add_argument(
-            "--" + name.replace("_", "-"),
-            type=type(default),
-            default=default,
-            help=f"{what} (%(default)s)",
-        )
-    make.add_argument("--stop", action="append", help="end before this text; may be repeated")
-    make.add_argument("--seed", type=int, help="the same seed gives the same text")
+    add_generation_options(make)
     make.set_defaults(run=generate)
 
     judge = commands.add_parser("score", help="perplexity and bits per byte of a text")
@@ -133,6 +109,25 @@ def parser() -> argparse.ArgumentParser:
     speed.add_argument("--app", action="store_true", help="measure the page instead")
     speed.set_defaults(run=bench)
     return top
+
+
+def add_generation_options(command: argparse.ArgumentParser) -> None:
+    """An option for each field of `GenerationConfig`, which checks what is given."""
+    for name, field in GenerationConfig.model_fields.items():
+        schema = GenerationConfig.schema_of(name)
+        details: dict[str, Any] = {"type": number_from_text}
+        if schema.get("type") == "boolean":
+            details = {"action": argparse.BooleanOptionalAction}
+        elif schema.get("type") == "array":
+            details = {"action": "append"}
+        elif field.annotation == str | None:
+            details = {}
+        command.add_argument(
+            "--" + name.replace("_", "-"),
+            default=argparse.SUPPRESS,
+            help=f"{field.description} ({in_words(schema)}; default: {field.default})",
+            **details,
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

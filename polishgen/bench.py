@@ -12,8 +12,8 @@ from statistics import median
 import torch
 
 from polishgen.errors import check_int
-from polishgen.generate import GenerationConfig
 from polishgen.language_model import LanguageModel
+from polishgen.parameters import GenerationConfig
 from polishgen.sampling import sample_token
 
 PROMPT = "Pewnego razu młody książe"
@@ -45,10 +45,10 @@ def measure_decoding(
     """
     check_int("tokens", new_tokens, 1, 10_000)
     check_int("repeats", repeats, 1, 100)
-    config = GenerationConfig(max_new_tokens=new_tokens)
+    config = GenerationConfig(max_new_tokens=new_tokens, seed=0, starts_new_word=False)
     rates, window_rates, firsts, same = [], [], [], True
     for _ in range(repeats):
-        pieces = list(lm.stream(prompt, max_new_tokens=new_tokens, seed=config.seed))
+        pieces = list(lm.stream(prompt, **dict(config)))
         tokens = [token for piece in pieces for token in piece.token_ids]
         firsts.append(pieces[0].seconds)
         rates.append(len(tokens) / pieces[-1].seconds)
@@ -72,7 +72,7 @@ def decode_by_window(lm: LanguageModel, prompt: str, config: GenerationConfig) -
         window = torch.tensor([tokens[-model.config.context_length :]])
         logits = model(window.to(next(model.parameters()).device))[0][0, -1].cpu()
         seen = torch.tensor(sorted(set(tokens)))
-        tokens.append(sample_token(logits, seen, config.sampling, generator))
+        tokens.append(sample_token(logits, seen, config, generator))
         if tokens[-1] == boundary:
             break
     return tokens[start:]

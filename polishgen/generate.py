@@ -5,25 +5,26 @@ Notable:
 - a prompt that ends in a space: Polish tokens carry the space before their word, so a lone space at
   the end is something the model has hardly seen. It is held back, and the first new token must be
   one that begins with a space.
+- a prompt that ends in a word: unless told that the word is unfinished, the first new token must
+  not continue it.
 - text leaves in whole characters, and never a part of a stop string.
 """
 
+import secrets
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from polishgen.errors import ParameterError, check_int
-from polishgen.sampling import SamplingConfig, sample_token
+from polishgen.parameters import GenerationConfig
+from polishgen.sampling import sample_token
 from polishgen.tokenizer import StreamingDecoder, Tokenizer
 
-MAX_NEW_TOKENS = 10_000
-MAX_STOP_STRINGS = 16
-MAX_STOP_LENGTH = 200
 # Prompts are read in chunks: a stop is noticed between two, and memory stays flat.
 CHUNK_TOKENS = 256
 
@@ -47,38 +48,6 @@ class Piece:
     finish_reason: FinishReason | None = None
     probability: float | None = None
     alternatives: tuple[tuple[int, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class GenerationConfig:
-    """What to generate: how many tokens, how to sample them, where to stop, from which seed.
-
-    Raises `ParameterError` for values out of range.
-    """
-
-    max_new_tokens: int = 200
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    stop: tuple[str, ...] = ()
-    seed: int = 0
-
-    def __post_init__(self):
-        check_int("max_new_tokens", self.max_new_tokens, 1, MAX_NEW_TOKENS)
-        check_int("seed", self.seed, 0, 2**63 - 1)
-        object.__setattr__(self, "stop", check_stop(self.stop))
-
-
-def check_stop(stop: object) -> tuple[str, ...]:
-    """Stop strings as a tuple; a single str and None are welcome."""
-    allowed = f"None, or up to {MAX_STOP_STRINGS} strings of 1 to {MAX_STOP_LENGTH} characters each"
-    if stop is None:
-        return ()
-    strings = (stop,) if isinstance(stop, str) else stop
-    if not isinstance(strings, Sequence) or len(strings) > MAX_STOP_STRINGS:
-        raise ParameterError("stop", stop, allowed)
-    for string in strings:
-        if not isinstance(string, str) or not 0 < len(string) <= MAX_STOP_LENGTH:
-            raise ParameterError("stop", stop, allowed)
-    return tuple(strings)
 
 
 class StopWatcher:
@@ -127,21 +96,22 @@ def stream_pieces(
 
     `n_alternatives` above 0 gives each piece its probability and so many alternatives.
 
-    An empty prompt starts from the document boundary, as every prompt does. The same arguments give
-    the same pieces (times aside), whatever else runs beside.
+    Every prompt starts from the document boundary. The same arguments, with a seed, give the same
+    pieces (times aside), whatever else runs beside.
     """
     started = time.perf_counter()
-    generator = torch.Generator().manual_seed(config.seed)
+    seed = secrets.randbelow(2**31) if config.seed is None else config.seed
+    generator = torch.Generator().manual_seed(seed)
     decoder, watcher = StreamingDecoder(tokenizer), StopWatcher(config.stop)
     held_space = prompt.endswith(" ")
-    tokens = [tokenizer.boundary_id, *tokenizer.encode(prompt[:-1] if held_space else prompt)]
+    tokens = tokenizer.encode(prompt[:-1] if held_space else prompt)
+    tokens = [*document_prefix(tokenizer, config.genre), *tokens]
     seen = torch.zeros(tokenizer.n_vocab, dtype=torch.bool)
     seen[tokens] = True
     logits, state = read_prompt(model, tokens)
-    if held_space:
-        logits = logits.masked_fill(~begins_with_space(tokenizer), -torch.inf)
+    allowed = mask_first_token(logits, tokenizer, prompt, config.starts_new_word)
     for count in range(1, config.max_new_tokens + 1):
-        token = sample_token(logits, seen.nonzero()[:, 0], config.sampling, generator)
+        token = sample_token(allowed, seen.nonzero()[:, 0], config, generator)
         seen[token] = True
         ended = token == tokenizer.boundary_id
         text = "" if ended else decoder.push(token)
@@ -161,6 +131,7 @@ def stream_pieces(
         if reason:
             return
         logits, state = next_logits(model, token, state)
+        allowed = logits
 
 
 def likeliest(
@@ -197,3 +168,36 @@ def begins_with_space(tokenizer: Tokenizer) -> Tensor:
     return torch.tensor(
         [tokenizer.token_bytes(token).startswith(b" ") for token in range(tokenizer.n_vocab)]
     )
+
+
+def mask_first_token(
+    logits: Tensor, tokenizer: Tokenizer, prompt: str, starts_new_word: bool
+) -> Tensor:
+    """Logits (..., V) after `prompt`, -inf for tokens that must not come first."""
+    if prompt.endswith(" "):
+        return logits.masked_fill(~begins_with_space(tokenizer), -torch.inf)
+    if starts_new_word and prompt and in_word(prompt[-1]):
+        return logits.masked_fill(~begins_no_word_part(tokenizer), -torch.inf)
+    return logits
+
+
+def in_word(character: str) -> bool:
+    """Whether a character is a letter, a digit or a combining mark."""
+    return unicodedata.category(character)[0] in "LNM"
+
+
+@lru_cache(maxsize=8)
+def begins_no_word_part(tokenizer: Tokenizer) -> Tensor:
+    """Which tokens do not continue a word, (n_vocab,) bool.
+
+    Their first character is whole and sound, and no letter, digit or combining mark.
+    """
+    decoders = (StreamingDecoder(tokenizer) for _ in range(tokenizer.n_vocab))
+    texts = (decoder.push(token) for token, decoder in enumerate(decoders))
+    return torch.tensor([text[:1] not in ("", "\ufffd") and not in_word(text[0]) for text in texts])
+
+
+def document_prefix(tokenizer: Tokenizer, genre: str | None) -> list[int]:
+    """The tokens that stand before a text: the document boundary, and its genre's if it has one."""
+    prefix = getattr(tokenizer, "prefix", None)
+    return prefix(genre) if prefix else [tokenizer.boundary_id]

@@ -6,7 +6,6 @@ each call gets what it would get alone.
 """
 
 import math
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,9 @@ from torch import Tensor, nn
 
 from polishgen.checkpoint import find_folder, load_checkpoint
 from polishgen.errors import ParameterError, check_int, check_str
-from polishgen.generate import CHUNK_TOKENS, GenerationConfig, Piece, stream_pieces
+from polishgen.generate import CHUNK_TOKENS, Piece, stream_pieces
 from polishgen.models import parameter_count
-from polishgen.sampling import DEFAULT_SAMPLING, SamplingConfig
+from polishgen.parameters import GenerationConfig, check_genre
 from polishgen.tokenizer import Tokenizer
 
 MAX_TEXT_LENGTH = 1_000_000
@@ -63,34 +62,20 @@ class LanguageModel:
         """Number of trained parameters."""
         return parameter_count(self.model)
 
-    def stream(
-        self,
-        prompt: str,
-        max_new_tokens: int = 200,
-        temperature: float = DEFAULT_SAMPLING.temperature,
-        top_k: int = DEFAULT_SAMPLING.top_k,
-        top_p: float = DEFAULT_SAMPLING.top_p,
-        min_p: float = DEFAULT_SAMPLING.min_p,
-        repetition_penalty: float = DEFAULT_SAMPLING.repetition_penalty,
-        stop: str | Sequence[str] | None = None,
-        seed: int | None = None,
-        n_alternatives: int = 0,
-    ) -> Iterator[Piece]:
+    def stream(self, prompt: str, *, n_alternatives: int = 0, **options: object) -> Iterator[Piece]:
         """Continues `prompt` (at most 1,000,000 characters) and yields the text as it comes.
 
-        max_new_tokens: 1 to 10,000. stop: strings that end the text and are left out of it.
-        seed: 0 to 2⁶³ - 1; None takes a new one each time. n_alternatives: 0 to 100, how many
-        likeliest tokens each piece names beside its own. For the rest see `SamplingConfig`.
-        Raises `ParameterError` at once, before the first piece, for anything out of range.
+        n_alternatives: 0 to 100, how many likeliest tokens each piece names beside its own.
+        options: the fields of `GenerationConfig`. Raises `ParameterError` at once, before the first
+        piece, for anything out of range.
         """
         check_str("prompt", prompt, MAX_TEXT_LENGTH)
-        sampling = SamplingConfig(temperature, top_k, top_p, min_p, repetition_penalty)
-        seed = secrets.randbelow(2**31) if seed is None else seed
-        config = GenerationConfig(max_new_tokens, sampling, stop, seed)
+        config = GenerationConfig(**options)
+        check_genre(config.genre, getattr(self.tokenizer, "genres", ()))
         check_int("n_alternatives", n_alternatives, 0, 100)
         return stream_pieces(self.model, self.tokenizer, prompt, config, n_alternatives)
 
-    def generate(self, prompt: str | Sequence[str], **options) -> str | list[str]:
+    def generate(self, prompt: str | Sequence[str], **options: object) -> str | list[str]:
         """The continuation of `prompt` without the prompt itself; a list of them for several.
 
         Takes what `stream` takes. Of several prompts each gets what it would get alone.

@@ -8,41 +8,12 @@ Names, meanings and order are Hugging Face's. Notable:
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from polishgen.errors import PolishgenError, check_float, check_int
-
-
-@dataclass(frozen=True)
-class SamplingConfig:
-    """How to pick a token; `ParameterError` for a value out of range.
-
-    temperature: 0 to 5, 0 always takes the likeliest token. top_k: 0 to 100000, keep that many
-    tokens, 0 for all. top_p: above 0 to 1, keep the fewest tokens that are together at least this
-    likely. min_p: 0 to 1, keep tokens at least this likely relative to the likeliest.
-    repetition_penalty: 0.5 to 3, above 1 makes tokens of the prompt and the text less likely.
-    """
-
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.04
-    repetition_penalty: float = 1.0
-
-    def __post_init__(self):
-        for name, minimum, maximum in (
-            ("temperature", 0.0, 5.0),
-            ("top_p", 1e-6, 1.0),
-            ("min_p", 0.0, 1.0),
-            ("repetition_penalty", 0.5, 3.0),
-        ):
-            value = check_float(name, getattr(self, name), minimum, maximum)
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "top_k", check_int("top_k", self.top_k, 0, 100_000))
-
+from polishgen.errors import PolishgenError
+from polishgen.parameters import SamplingConfig
 
 DEFAULT_SAMPLING = SamplingConfig()
 # A threshold relative to the likeliest token lets a word begin in many ways and end in few: of as

@@ -61,8 +61,11 @@ def test_models_lists_what_is_bundled(capsys):
     ("options", "said"),
     [
         (["generate", "--temperature", "nan"], "temperature=nan"),
-        (["generate", "--top-p", "2"], "top_p=2.0"),
+        (["generate", "--top-p", "2"], "top_p=2"),
         (["generate", "--max-new-tokens", "0"], "max_new_tokens=0"),
+        (["generate", "--seed", "x"], "seed='x'"),
+        (["generate", "--stop", ""], "stop=['']"),
+        (["generate", "--genre", "poem"], "genre='poem'"),
         (["score", ""], "text=''"),
         (["bench", "--tokens", "0"], "tokens=0"),
     ],

@@ -18,7 +18,8 @@ from polishgen.checkpoint import read_json, save_checkpoint
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.language_model import LanguageModel, load
 from polishgen.models import build_model, preset_config
-from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
+from polishgen.parameters import SamplingConfig
+from polishgen.sampling import SAMPLING_PRESETS
 from training import evaluate, readme
 from training.measures import compressors, report_samples, samples, text_figures
 from training.measures.copying import copied_share, longest_span, shared_lengths
@@ -259,7 +260,12 @@ def test_compressors_are_measured_once_a_corpus(corpus, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", sorted(NARROW))
 def test_samples_are_what_generate_writes(name, tiny_corpus):
     lm = random_model(name, tiny_corpus)
-    presets = {"plain": SamplingConfig(0.9), "penalised": SamplingConfig(1.1, 40, 0.9, 0.01, 1.2)}
+    presets = {
+        "plain": SamplingConfig(temperature=0.9),
+        "penalised": SamplingConfig(
+            temperature=1.1, top_k=40, top_p=0.9, min_p=0.01, repetition_penalty=1.2
+        ),
+    }
     prompts = ("", "Stary młynarz", "Ktoś")
     found = samples.generate_samples(lm, presets, min_words=1, prompts=prompts, new_tokens=40)
     for preset, texts in found.items():
@@ -269,16 +275,7 @@ def test_samples_are_what_generate_writes(name, tiny_corpus):
         config = presets[preset]
         for sample in texts:
             pieces = list(
-                lm.stream(
-                    sample.prompt,
-                    40,
-                    config.temperature,
-                    config.top_k,
-                    config.top_p,
-                    config.min_p,
-                    config.repetition_penalty,
-                    seed=sample.seed,
-                )
+                lm.stream(sample.prompt, max_new_tokens=40, seed=sample.seed, **dict(config))
             )
             assert sample.text == "".join(piece.text for piece in pieces)
             assert sample.ended == (pieces[-1].finish_reason == "boundary")

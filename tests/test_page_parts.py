@@ -65,12 +65,14 @@ def test_nobody_works_on_when_nobody_listens():
     min_p=st.floats(0, 1),
     stop=st.lists(st.text(string.ascii_letters, min_size=1, max_size=9), max_size=3),
     seed=st.integers(0, MAX_SEED),
+    genre=st.none() | st.sampled_from(["tale", "novel"]),
+    starts_new_word=st.booleans(),
     rounds=st.integers(1, 20),
 )
 def test_a_link_describes_the_run_exactly(prompt, names, rounds, **values):
     from urllib.parse import parse_qsl
 
-    run = RunSettings(prompt, names, rounds=rounds, **values)
+    run = RunSettings(prompt=prompt, models=names, rounds=rounds, **values)
     query = dict(parse_qsl(run.query(), keep_blank_values=True))
     assert RunSettings.from_query(query) == run
 
@@ -178,7 +180,7 @@ def test_figures_that_were_not_measured_are_none(monkeypatch):
 
 
 def test_downloads_repeat_the_run_and_do_not_pile_up(tmp_path):
-    run = RunSettings("raz", ["gru"], seed=3)
+    run = RunSettings(prompt="raz", models=["gru"], seed=3)
     texts = {"gru": "raz dwa „trzy”"}
     text_file, json_file = write_downloads(run, "http://x/?seed=3", texts, tmp_path)
     assert "raz dwa „trzy”" in text_file.read_text(encoding="utf-8")

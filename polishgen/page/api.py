@@ -15,10 +15,11 @@ from polishgen.page.failures import told_to_visitor
 from polishgen.page.models import model_named
 from polishgen.page.run_settings import RunSettings, new_seed
 from polishgen.page.turns import Progress, take_turns
-from polishgen.sampling import DEFAULT_SAMPLING
+from polishgen.parameters import GenerationConfig
 
 # A second or two of work.
 TEXT_LIMIT = 20_000
+DEFAULTS = GenerationConfig()
 
 
 def add_endpoints() -> None:
@@ -30,14 +31,16 @@ def add_endpoints() -> None:
 def generate(
     prompt: str,
     model: str = "transformer",
-    max_new_tokens: int = 200,
-    temperature: float = DEFAULT_SAMPLING.temperature,
-    top_k: int = DEFAULT_SAMPLING.top_k,
-    top_p: float = DEFAULT_SAMPLING.top_p,
-    min_p: float = DEFAULT_SAMPLING.min_p,
-    repetition_penalty: float = DEFAULT_SAMPLING.repetition_penalty,
+    max_new_tokens: int = DEFAULTS.max_new_tokens,
+    temperature: float = DEFAULTS.temperature,
+    top_k: int = DEFAULTS.top_k,
+    top_p: float = DEFAULTS.top_p,
+    min_p: float = DEFAULTS.min_p,
+    repetition_penalty: float = DEFAULTS.repetition_penalty,
     stop: list[str] | None = None,
     seed: int | None = None,
+    genre: str | None = None,
+    starts_new_word: bool = DEFAULTS.starts_new_word,
 ) -> Iterator[str]:
     """Continue a Polish text with one small language model, streaming the continuation.
 
@@ -52,28 +55,45 @@ def generate(
         repetition_penalty: Above 1 makes tokens that have already come less likely, 0.5 to 3.
         stop: Strings that end the text and are left out of it.
         seed: The same seed gives the same text; null takes a new one.
+        genre: One of the model's genres; null lets the model guess.
+        starts_new_word: Whether the prompt's last word is complete.
 
     Returns:
         The continuation so far, without the prompt.
     """
-    sampling = (temperature, top_k, top_p, min_p, repetition_penalty)
     with told_to_visitor("en"):
         check_choice("model", model, configured_models())
-        for progress in run(prompt, [model], max_new_tokens, *sampling, stop, seed):
+        progresses = run(
+            prompt,
+            [model],
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            stop=stop,
+            seed=seed,
+            genre=genre,
+            starts_new_word=starts_new_word,
+        )
+        for progress in progresses:
             yield progress[model].text
 
 
 def compare(
     prompt: str,
     models: list[str] | None = None,
-    max_new_tokens: int = 200,
-    temperature: float = DEFAULT_SAMPLING.temperature,
-    top_k: int = DEFAULT_SAMPLING.top_k,
-    top_p: float = DEFAULT_SAMPLING.top_p,
-    min_p: float = DEFAULT_SAMPLING.min_p,
-    repetition_penalty: float = DEFAULT_SAMPLING.repetition_penalty,
+    max_new_tokens: int = DEFAULTS.max_new_tokens,
+    temperature: float = DEFAULTS.temperature,
+    top_k: int = DEFAULTS.top_k,
+    top_p: float = DEFAULTS.top_p,
+    min_p: float = DEFAULTS.min_p,
+    repetition_penalty: float = DEFAULTS.repetition_penalty,
     stop: list[str] | None = None,
     seed: int | None = None,
+    genre: str | None = None,
+    starts_new_word: bool = DEFAULTS.starts_new_word,
 ) -> Iterator[dict[str, dict]]:
     """Let several small language models continue the same Polish text side by side, streaming.
 
@@ -88,14 +108,29 @@ def compare(
         repetition_penalty: Above 1 makes tokens that have already come less likely, 0.5 to 3.
         stop: Strings that end a text and are left out of it.
         seed: The same seed gives the same texts; null takes a new one.
+        genre: One of the model's genres; null lets the model guess.
+        starts_new_word: Whether the prompt's last word is complete.
 
     Returns:
         For each model its text so far, tokens, tokens_per_second and finish_reason.
     """
-    sampling = (temperature, top_k, top_p, min_p, repetition_penalty)
     with told_to_visitor("en"):
         names = configured_models() if models is None else models
-        for progress in run(prompt, names, max_new_tokens, *sampling, stop, seed):
+        progresses = run(
+            prompt,
+            names,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            stop=stop,
+            seed=seed,
+            genre=genre,
+            starts_new_word=starts_new_word,
+        )
+        for progress in progresses:
             yield {name: summary(of_model) for name, of_model in progress.items()}
 
 
@@ -125,11 +160,12 @@ def score(text: str, model: str = "transformer") -> dict:
         }
 
 
-def run(prompt: str, models: Sequence[str], *controls: object) -> Iterator[dict[str, Progress]]:
-    """The progress of all `models`; `controls` in the order of `RunSettings`' fields."""
-    *sampling, stop, seed = controls
+def run(
+    prompt: str, models: Sequence[str], *, seed: int | None, **options: object
+) -> Iterator[dict[str, Progress]]:
+    """The progress of all `models`; `options` are fields of `RunSettings`."""
     seed = new_seed() if seed is None else seed
-    settings = RunSettings(prompt, models, *sampling, () if stop is None else stop, seed)
+    settings = RunSettings(prompt=prompt, models=models, seed=seed, **options)
     yield from take_turns(settings.streams(dict.fromkeys(settings.models, settings.prompt)))
 
 

@@ -6,7 +6,6 @@ columns are empty until somebody has measured; the result is then there for ever
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from html import escape
 
 import gradio as gr
@@ -30,7 +29,7 @@ from polishgen.sampling import SAMPLING_PRESETS
 from polishgen.tokenizer import SURROGATE
 
 TABLE_WIDTHS = ["180px", "118px", "125px", "120px", "112px", "90px", "105px", "150px", "115px"]
-REPORT_SAMPLING = asdict(SAMPLING_PRESETS["report"])
+REPORT_SAMPLING = dict(SAMPLING_PRESETS["report"])
 # Tokens between two updates of the progress bar.
 STEP_TOKENS = 10
 # Training starts far above all that matters; the first evaluations would flatten the curves.

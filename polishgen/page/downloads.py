@@ -9,7 +9,6 @@ import json
 import shutil
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from polishgen.page.models import title
@@ -23,7 +22,7 @@ def write_downloads(
     settings: RunSettings, link: str, texts: dict[str, str], folder: Path = FOLDER
 ) -> tuple[Path, Path]:
     """A text file to read, and a JSON file with everything needed to repeat the run."""
-    record = {"link": link, "settings": asdict(settings), "texts": texts}
+    record = {"link": link, "settings": settings.model_dump(), "texts": texts}
     content = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
     remove_old(folder)
     place = folder / hashlib.sha256(content.encode()).hexdigest()[:32]

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from statistics import median
 
 import httpx
@@ -128,7 +128,7 @@ def compare_function(url: str) -> int:
 def messages(url: str, function: int, tokens: int) -> Iterator[dict]:
     """A run of all models, message by message as the browser gets them; ends with the run."""
     session = secrets.token_hex(8)
-    values = [PROMPT, None, tokens, *astuple(DEFAULT_SAMPLING), None, 7]
+    values = [PROMPT, None, tokens, *dict(DEFAULT_SAMPLING).values(), None, 7, None, True]
     join = {"data": values, "fn_index": function, "session_hash": session}
     httpx.post(f"{url}gradio_api/queue/join", json=join, timeout=60).raise_for_status()
     data = f"{url}gradio_api/queue/data?session_hash={session}"

@@ -6,14 +6,16 @@ the page, and for as long as the models stay the same.
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from typing import Annotated
 from urllib.parse import urlencode
 
+from pydantic import BeforeValidator, Field
+
 from polishgen.checkpoint import configured_models
-from polishgen.errors import ParameterError, check_choice, check_int, check_str
-from polishgen.generate import Piece, check_stop
+from polishgen.errors import ParameterError, check_choice
+from polishgen.generate import Piece
 from polishgen.page.models import models
-from polishgen.sampling import DEFAULT_SAMPLING, SamplingConfig
+from polishgen.parameters import GenerationConfig, Int, number_from_text
 from polishgen.tokenizer import SURROGATE
 
 # As much as all models read in under a second, so that Stop always works at once.
@@ -21,81 +23,6 @@ PROMPT_LIMIT = 4_000
 MAX_TOKENS = 1_000
 MAX_ROUNDS = 20
 MAX_SEED = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """One press of Generate, and `rounds` - 1 of Continue.
-
-    Every round uses the same settings and seed and continues the text so far. Raises
-    `ParameterError` for anything out of range.
-    """
-
-    prompt: str
-    models: tuple[str, ...]
-    max_new_tokens: int = 200
-    temperature: float = DEFAULT_SAMPLING.temperature
-    top_k: int = DEFAULT_SAMPLING.top_k
-    top_p: float = DEFAULT_SAMPLING.top_p
-    min_p: float = DEFAULT_SAMPLING.min_p
-    repetition_penalty: float = DEFAULT_SAMPLING.repetition_penalty
-    stop: tuple[str, ...] = ()
-    seed: int = 0
-    rounds: int = 1
-
-    def __post_init__(self):
-        prompt = SURROGATE.sub("\ufffd", check_str("prompt", self.prompt, PROMPT_LIMIT))
-        object.__setattr__(self, "prompt", prompt)
-        check_int("max_new_tokens", self.max_new_tokens, 1, MAX_TOKENS)
-        check_int("seed", self.seed, 0, MAX_SEED)
-        check_int("rounds", self.rounds, 1, MAX_ROUNDS)
-        object.__setattr__(self, "stop", check_stop(self.stop))
-        object.__setattr__(self, "models", check_models(self.models))
-        self.sampling()
-
-    def sampling(self) -> SamplingConfig:
-        """The sampling part; checks its values."""
-        return SamplingConfig(
-            self.temperature, self.top_k, self.top_p, self.min_p, self.repetition_penalty
-        )
-
-    def streams(self, texts: Mapping[str, str]) -> dict[str, Iterator[Piece]]:
-        """One stream of pieces a model, each continuing its own text in `texts`."""
-        options = asdict(self.sampling()) | {
-            "max_new_tokens": self.max_new_tokens,
-            "stop": self.stop,
-            "seed": self.seed,
-        }
-        library = models()
-        return {
-            name: library[name].stream(texts[name][-PROMPT_LIMIT:], **options)
-            for name in self.models
-        }
-
-    def query(self) -> str:
-        """The settings as a URL's query; what has its default value is left out."""
-        values = asdict(self) | {"models": ",".join(self.models), "stop": "\n".join(self.stop)}
-        changed = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
-        return urlencode({name: values[name] for name in changed})
-
-    @classmethod
-    def from_query(cls, query: Mapping[str, str]) -> "RunSettings":
-        """Settings that `query` describes; unknown names are ignored.
-
-        Raises `ParameterError` for a value that is not allowed, by name.
-        """
-        values: dict[str, object] = {
-            f.name: parse(f.name, query[f.name], f.type)
-            for f in fields(cls)
-            if f.type in (int, float) and f.name in query
-        }
-        names = query.get("models")
-        return cls(
-            prompt=query.get("prompt", ""),
-            models=names.split(",") if names else configured_models(),
-            stop=query.get("stop", "").splitlines(),
-            **values,
-        )
 
 
 def check_models(names: object) -> tuple[str, ...]:
@@ -108,15 +35,58 @@ def check_models(names: object) -> tuple[str, ...]:
     return tuple(name for name in known if name in names)
 
 
+def without_surrogates(text: object) -> object:
+    """Text with U+FFFD for lone surrogates, which no file and no address can hold."""
+    return SURROGATE.sub("\ufffd", text) if isinstance(text, str) else text
+
+
+class RunSettings(GenerationConfig):
+    """One press of Generate, and `rounds` - 1 of Continue.
+
+    Every round uses the same settings and seed and continues the text so far. Raises
+    `ParameterError` for anything out of range.
+    """
+
+    prompt: Annotated[str, BeforeValidator(without_surrogates)] = Field("", max_length=PROMPT_LIMIT)
+    models: Annotated[tuple[str, ...], BeforeValidator(check_models)]
+    max_new_tokens: Int = Field(200, ge=1, le=MAX_TOKENS)
+    seed: Int = Field(0, ge=0, le=MAX_SEED)
+    rounds: Int = Field(1, ge=1, le=MAX_ROUNDS)
+
+    def streams(self, texts: Mapping[str, str]) -> dict[str, Iterator[Piece]]:
+        """One stream of pieces a model, each continuing its own text in `texts`."""
+        options = {name: getattr(self, name) for name in GenerationConfig.model_fields}
+        library = models()
+        return {
+            name: library[name].stream(texts[name][-PROMPT_LIMIT:], **options)
+            for name in self.models
+        }
+
+    def query(self) -> str:
+        """The settings as a URL's query; what has its default value is left out."""
+        fields = type(self).model_fields
+        changed = {n: v for n, v in dict(self).items() if v != fields[n].default}
+        changed["models"] = ",".join(self.models)
+        if self.stop:
+            changed["stop"] = "\n".join(self.stop)
+        return urlencode(changed)
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> "RunSettings":
+        """Settings that `query` describes; unknown names are ignored.
+
+        Raises `ParameterError` for a value that is not allowed, by name.
+        """
+        values: dict[str, object] = {n: t for n, t in query.items() if n in cls.model_fields}
+        for name in values:
+            if cls.schema_of(name).get("type") in ("integer", "number"):
+                values[name] = number_from_text(query[name])
+        names = query.get("models")
+        values["models"] = names.split(",") if names else configured_models()
+        values["stop"] = query.get("stop", "").splitlines()
+        return cls(**values)
+
+
 def new_seed() -> int:
     """A seed that nobody chose, short enough to be copied by hand."""
     return secrets.randbelow(1_000_000)
-
-
-def parse(name: str, text: str, kind: type[int] | type[float]) -> int | float:
-    """`text` as `kind`; `ParameterError` if it is none."""
-    try:
-        return kind(text)
-    except ValueError as error:
-        wanted = "a whole number" if kind is int else "a number"
-        raise ParameterError(name, text, wanted) from error

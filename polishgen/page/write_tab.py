@@ -5,7 +5,7 @@ presses Stop or leaves; no work is done between two updates, so closing it frees
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from urllib.parse import urlsplit, urlunsplit
 
 import gradio as gr
@@ -23,7 +23,8 @@ from polishgen.page.run_settings import (
 )
 from polishgen.page.texts import I18N, language_of, name_text, number, say
 from polishgen.page.turns import Progress, take_turns
-from polishgen.sampling import SAMPLING_PRESETS, SamplingConfig
+from polishgen.parameters import SamplingConfig
+from polishgen.sampling import SAMPLING_PRESETS
 
 EXAMPLE_PROMPTS = (
     PROMPT,
@@ -32,7 +33,7 @@ EXAMPLE_PROMPTS = (
     "Kochany Bracie! Piszę",
     "— Nie pójdę! — rzekła",
 )
-DEFAULTS = RunSettings(PROMPT, configured_models() or ("gru",))
+DEFAULTS = RunSettings(prompt=PROMPT, models=configured_models() or ("gru",))
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Column:
 
 @dataclass
 class Controls:
-    """The controls, in the order of `RunSettings`' fields (`rounds` aside), and the preset."""
+    """The controls, named as `RunSettings`' fields, and the preset."""
 
     prompt: gr.Textbox
     models: gr.CheckboxGroup
@@ -67,7 +68,7 @@ class Controls:
 
     def sampling(self) -> list[gr.Slider]:
         """What a preset sets, in the order of `SamplingConfig`'s fields."""
-        return [self.temperature, self.top_k, self.top_p, self.min_p, self.repetition_penalty]
+        return [getattr(self, name) for name in SamplingConfig.model_fields]
 
 
 def build(page: gr.Blocks) -> dict[str, gr.Textbox]:
@@ -183,7 +184,7 @@ def build_column(name: str) -> Column:
 
 
 def build_settings() -> list[gr.components.Component]:
-    """Length, sampling, stop strings and seed, in the order of `RunSettings`' fields."""
+    """Length, sampling, stop strings and seed, in the order of `Controls`' fields."""
     ranges = {
         "max_new_tokens": (1, MAX_TOKENS, 1),
         "temperature": (0.0, 2.0, 0.05),
@@ -240,15 +241,15 @@ def open_page(request: gr.Request) -> list:
         return [*headers, *stats, *untouched, new_seed(), presets, 0, *buttons_for(running=False)]
     with told_to_visitor(language):
         settings = RunSettings.from_query(query)
-    shown = asdict(settings) | {
+    values = dict(settings)
+    matching = matching_preset(*(values[name] for name in SamplingConfig.model_fields))
+    values |= {
         "models": list(settings.models),
         "stop": "\n".join(settings.stop),
+        "preset": gr.Radio(preset_choices(language), value=matching),
     }
-    rounds = shown.pop("rounds")
-    preset = gr.Radio(
-        preset_choices(language), value=matching_preset(*asdict(settings.sampling()).values())
-    )
-    return [*headers, *stats, *shown.values(), preset, rounds, *buttons_for(running=True)]
+    shown = [values[field.name] for field in fields(Controls)]
+    return [*headers, *stats, *shown, settings.rounds, *buttons_for(running=True)]
 
 
 def write(request: gr.Request, *values: object) -> Iterator[list]:
@@ -263,7 +264,7 @@ def write(request: gr.Request, *values: object) -> Iterator[list]:
         settings = settings_from(language, values)
         texts = dict.fromkeys(settings.models, settings.prompt)
         for done in range(settings.rounds):
-            current = replace(settings, rounds=done + 1)
+            current = settings.replace(rounds=done + 1)
             yield from stream(current, texts, language)
 
 
@@ -274,24 +275,26 @@ def write_on(request: gr.Request, run: dict | None, *shown: str) -> Iterator[lis
         raise refusal(language, "nothing_to_continue")
     with told_to_visitor(language):
         settings = RunSettings(**run)
-        settings = replace(settings, rounds=settings.rounds + 1)
+        settings = settings.replace(rounds=settings.rounds + 1)
         texts = dict(zip(configured_models(), shown, strict=True))
         yield from stream(settings, {name: texts[name] for name in settings.models}, language)
 
 
 def settings_from(language: str, values: Sequence[object]) -> RunSettings:
     """Settings from the controls; tells the visitor where a long prompt had to be cut."""
-    prompt, names, *numbers, stop, seed, rounds = values
-    if not names:
+    names = [f.name for f in fields(Controls) if f.name != "preset"]
+    chosen = dict(zip([*names, "rounds"], values, strict=True))
+    if not chosen["models"]:
         raise refusal(language, "choose_model")
-    prompt = prompt or ""
+    prompt = chosen["prompt"] or ""
     if len(prompt) > PROMPT_LIMIT:
         length, limit = (number(language, n) for n in (len(prompt), PROMPT_LIMIT))
         gr.Warning(
             say(language, "prompt_cut", length=length, limit=limit), title=say(language, "note")
         )
         prompt = prompt[-PROMPT_LIMIT:]
-    return RunSettings(prompt, names, *numbers, (stop or "").splitlines(), seed, rounds)
+    chosen |= {"prompt": prompt, "stop": (chosen["stop"] or "").splitlines()}
+    return RunSettings(**chosen)
 
 
 def stream(settings: RunSettings, texts: dict[str, str], language: str) -> Iterator[list]:
@@ -318,7 +321,7 @@ def updates(
         chosen = name in texts
         shown.append(texts[name] + progress.text if chosen else gr.skip())
         stats.append(stats_line(progress, language) if chosen else gr.skip())
-    return [*shown, *stats, asdict(settings)]
+    return [*shown, *stats, settings.model_dump()]
 
 
 def stats_line(progress: Progress, language: str) -> str:
@@ -361,12 +364,12 @@ def preset_choices(language: str) -> list[tuple[str, str]]:
 
 def apply_preset(name: str) -> list[float]:
     """A preset's values for the sampling controls."""
-    return list(asdict(SAMPLING_PRESETS[name]).values())
+    return list(dict(SAMPLING_PRESETS[name]).values())
 
 
 def matching_preset(*sampling: float) -> str | None:
     """The preset that has these values; None if the visitor has made their own."""
-    config = SamplingConfig(*sampling)
+    config = SamplingConfig(**dict(zip(SamplingConfig.model_fields, sampling, strict=True)))
     return next((name for name, preset in SAMPLING_PRESETS.items() if preset == config), None)
 
 

@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from polishgen.bench import PROMPT
+from polishgen.generate import mask_first_token
 from polishgen.language_model import LanguageModel
-from polishgen.sampling import SamplingConfig, sample_token
+from polishgen.parameters import SamplingConfig
+from polishgen.sampling import sample_token
 from polishgen.tokenizer import Tokenizer
 from training.measures.words import words_written
 
@@ -100,9 +102,11 @@ def continue_prompt(
     written: list[list[int]] = [[] for _ in rows]
     running = set(range(len(rows)))
     state = None
-    for _ in range(new_tokens):
+    for place in range(new_tokens):
         logits, state = model(tokens.to(device), state)
         logits = logits[:, -1].cpu()
+        if not place:
+            logits = mask_first_token(logits, tokenizer, prompt, starts_new_word=True)
         # Rows that ended go on reading boundaries, which nobody looks at.
         tokens = torch.full((len(rows), 1), boundary)
         for row in sorted(running):

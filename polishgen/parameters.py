@@ -1,0 +1,163 @@
+"""The parameters of generation: each one's name, range, default and help, in one place.
+
+The command line, the page's sliders, the API and the error messages follow from these records.
+"""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+
+from polishgen.errors import ParameterError
+
+
+def plain_number(value: object) -> int | float:
+    """NumPy's and other libraries' numbers as Python's own; a whole float such as 5.0 as an int."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError("not a number")
+    if isinstance(value, Integral):
+        return int(value)
+    value = float(value)
+    return int(value) if value.is_integer() else value
+
+
+def number_from_text(text: str) -> int | float | str:
+    """The number that `text` spells; `text` itself if none, for a record to refuse by name."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def as_strings(value: object) -> object:
+    """A single string or None where a tuple of strings is wanted."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value
+
+
+Int = Annotated[int, Strict(), BeforeValidator(plain_number)]
+Float = Annotated[float, Strict(), BeforeValidator(plain_number)]
+Seed = Annotated[int, Strict(), Field(ge=0, le=2**63 - 1), BeforeValidator(plain_number)]
+StopString = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Record(BaseModel):
+    """Named values, checked when it is made: `ParameterError` names the first that is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **values: object):
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise self.refusal(values, error) from None
+
+    def replace(self, **changes: object) -> Self:
+        """A record with some values replaced, checked as any other."""
+        return type(self)(**dict(self) | changes)
+
+    @classmethod
+    def schema_of(cls, name: str) -> dict[str, Any]:
+        """JSON schema of one field: "description", "default", "minimum", "maximum", …"""
+        return cls.model_json_schema()["properties"][name]
+
+    @classmethod
+    def refusal(cls, values: dict[str, object], error: ValidationError) -> ParameterError:
+        """pydantic's error as one that names parameter, value and what is allowed."""
+        first = error.errors()[0]
+        if isinstance(reason := first.get("ctx", {}).get("error"), ParameterError):
+            return reason
+        name = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            return ParameterError(name, values[name], "one of " + ", ".join(cls.model_fields))
+        return ParameterError(name, values.get(name), in_words(cls.schema_of(name)))
+
+
+NOUNS = {
+    "integer": ("a whole number", "whole numbers"),
+    "number": ("a number", "numbers"),
+    "string": ("text", "texts"),
+    "boolean": ("True or False", "True or False"),
+    "null": ("None", "None"),
+}
+
+
+def in_words(schema: dict[str, Any], plural: bool = False) -> str:
+    """What a JSON schema allows, as in "a whole number from 1 to 10000"."""
+    if "anyOf" in schema:
+        return " or ".join(in_words(option) for option in schema["anyOf"])
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    if schema["type"] == "array":
+        most = f"at most {schema['maxItems']} " if "maxItems" in schema else ""
+        return f"a list of {most}{in_words(schema['items'], plural=True)}"
+    words = NOUNS[schema["type"]][plural]
+    if "exclusiveMinimum" in schema:
+        words += f" above {schema['exclusiveMinimum']:g}"
+    if "minimum" in schema:
+        words += f" from {schema['minimum']}"
+    if "maximum" in schema:
+        words += f" to {schema['maximum']}"
+    if "maxLength" in schema:
+        words += f" of {schema.get('minLength', 0)} to {schema['maxLength']} characters"
+    return words
+
+
+class SamplingConfig(Record):
+    """How to pick a token. Names and meanings are Hugging Face's."""
+
+    temperature: Float = Field(
+        1.0, ge=0, le=5, description="divides the logits; 0 always takes the likeliest token"
+    )
+    top_k: Int = Field(
+        0, ge=0, le=100_000, description="keep this many of the likeliest tokens; 0 keeps all"
+    )
+    top_p: Float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="keep the fewest tokens that are together at least this likely; 1 keeps all",
+    )
+    min_p: Float = Field(
+        0.04,
+        ge=0,
+        le=1,
+        description="keep tokens at least this likely relative to the likeliest; 0 keeps all",
+    )
+    repetition_penalty: Float = Field(
+        1.0,
+        ge=0.5,
+        le=3,
+        description="above 1, tokens that the text already has become less likely",
+    )
+
+
+class GenerationConfig(SamplingConfig):
+    """What `LanguageModel.stream` and `generate` take beside the prompt."""
+
+    max_new_tokens: Int = Field(200, ge=1, le=10_000, description="tokens to generate at most")
+    stop: Annotated[tuple[StopString, ...], BeforeValidator(as_strings)] = Field(
+        (), max_length=16, description="strings that end the text and are left out of it"
+    )
+    seed: Seed | None = Field(
+        None, description="the same seed gives the same text; None draws a new one"
+    )
+    genre: str | None = Field(
+        None, description="kind of text to continue, of those that the model was trained with"
+    )
+    starts_new_word: bool = Field(
+        True,
+        description="the prompt's last word is complete: the text goes on with a new word, "
+        "punctuation or a line",
+    )
+
+
+def check_genre(genre: str | None, genres: Sequence[str]) -> str | None:
+    """`genre` if it is None or one of a model's `genres`; `ParameterError` otherwise."""
+    if genre is not None and genre not in genres:
+        raise ParameterError("genre", genre, " or ".join(["None", *genres]))
+    return genre
