@@ -10,7 +10,7 @@ first, so that a configuration that does not fit them costs nothing before it is
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -192,7 +192,7 @@ def save_checkpoint(folder: Path, model: nn.Module, tokenizer: Tokenizer, metric
     config = {
         "architecture": model.config.architecture,
         "tokenizer": CL100K if by_name else TOKENIZER_FILE,
-        "model": asdict(model.config),
+        "model": dict(model.config),
     }
     write_json(folder / METRICS_FILE, metrics)
     write_json(folder / CONFIG_FILE, config)

@@ -39,9 +39,19 @@ def as_strings(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-Int = Annotated[int, Strict(), BeforeValidator(plain_number)]
-Float = Annotated[float, Strict(), BeforeValidator(plain_number)]
-Seed = Annotated[int, Strict(), Field(ge=0, le=2**63 - 1), BeforeValidator(plain_number)]
+def number(kind: type, **limits: float) -> Any:
+    """The type of a field: an int or a float, within limits named as pydantic names them."""
+    return Annotated[kind, Strict(), Field(**limits), BeforeValidator(plain_number)]
+
+
+Int = number(int)
+Float = number(float)
+Seed = number(int, ge=0, le=2**63 - 1)
+# Sizes of models: far above any of ours, and below what would hang who loads a hostile file.
+Count = number(int, ge=1, le=2**24)
+Layers = number(int, ge=1, le=256)
+Window = number(int, ge=1, le=65_536)
+Share = number(float, ge=0, le=0.99)
 StopString = Annotated[str, Field(min_length=1, max_length=200)]
 
 

@@ -22,7 +22,7 @@ from polishgen.tokenizer import Tokenizer
 
 WORDS = ["ż", "ó", "ł", " ż", "za", "ma", " ma"]
 BDH_CONFIG = BDHConfig(
-    vocab_size=0, width=8, n_neurons=32, n_heads=2, n_layers=3, half_lives=(4.0, 16.0)
+    vocab_size=1, width=8, n_neurons=32, n_heads=2, n_layers=3, half_lives=(4.0, 16.0)
 )
 
 
@@ -36,7 +36,7 @@ def tiny_tokenizer() -> Tokenizer:
 def tiny_bdh() -> LanguageModel:
     tokenizer = tiny_tokenizer()
     torch.manual_seed(0)
-    model = build_model(BDHConfig(**{**vars(BDH_CONFIG), "vocab_size": tokenizer.n_vocab})).double()
+    model = build_model(BDH_CONFIG.replace(vocab_size=tokenizer.n_vocab)).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.5)
@@ -46,7 +46,7 @@ def tiny_bdh() -> LanguageModel:
 def tiny_gru() -> LanguageModel:
     tokenizer = tiny_tokenizer()
     torch.manual_seed(1)
-    config = GRUConfig(tokenizer.n_vocab, embedding_size=8, hidden_size=8, n_layers=1)
+    config = GRUConfig(vocab_size=tokenizer.n_vocab, embedding_size=8, hidden_size=8, n_layers=1)
     return LanguageModel("tiny", build_model(config).double().eval(), tokenizer, {})
 
 

@@ -1,7 +1,6 @@
 """The three models against their formulas and against the promises of the common interface."""
 
 import math
-from dataclasses import asdict, replace
 from itertools import pairwise
 
 import pytest
@@ -191,8 +190,8 @@ def test_bdh_agrees_with_the_papers_equations(half_lives):
     x = (E_x v)+, a = LN(Σ_{τ<t} damping^{t-τ} v_τ (x_τᵀ R^{t-τ} x_t)), y = (E_y a)+ ⊙ x,
     v ← LN(v + LN(Σ_heads D y)).
     """
-    config = replace(
-        small_model("bdh", "seed").config, n_heads=2, n_neurons=16, width=6, half_lives=half_lives
+    config = small_model("bdh", "seed").config.replace(
+        n_heads=2, n_neurons=16, width=6, half_lives=half_lives
     )
     model = build_model(config).double()
     for parameter in model.parameters():
@@ -264,7 +263,7 @@ def test_learned_positions_restart_half_a_context_apart():
 @pytest.mark.parametrize("key", sorted(PRESETS))
 def test_configuration_survives_json_values(key):
     config = PRESETS[key]
-    values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
+    values = {k: list(v) if isinstance(v, tuple) else v for k, v in config}
     assert config_from_dict(config.architecture, values) == config
 
 
@@ -273,6 +272,11 @@ def test_configuration_survives_json_values(key):
     [
         ({"width": 0}, "width"),
         ({"width": "256"}, "width"),
+        ({"width": None}, "width"),
+        ({"n_layers": True}, "n_layers"),
+        ({"n_layers": 1_000_000}, "n_layers"),
+        ({"context_length": 10**9}, "context_length"),
+        ({"bias": "perhaps"}, "bias"),
         ({"breadth": 3}, "breadth"),
         ({"positions": "none"}, "positions"),
         ({"n_heads": 5}, "n_heads"),

@@ -13,21 +13,21 @@ Notable:
   Without half-lives nothing fades, as in the authors' code.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple, Self
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from polishgen.errors import ParameterError, check_float
+from polishgen.errors import ParameterError
 from polishgen.models.rotary import rotary_factors, rotate
+from polishgen.parameters import Count, Float, Layers, Record, Share, Window
 
 ROTARY_BASE = 2.0**16
 
 
-@dataclass(frozen=True)
-class BDHConfig:
+class BDHConfig(Record):
     """Sizes of a `BDH`; `context_length` is the training window in tokens, no limit in decoding.
 
     `half_lives`: tokens after which a head's memory has halved, one a head; empty for none.
@@ -35,25 +35,26 @@ class BDHConfig:
 
     architecture: ClassVar[str] = "bdh"
 
-    vocab_size: int
-    width: int
-    n_neurons: int
-    n_heads: int
-    n_layers: int
-    half_lives: tuple[float, ...] = ()
-    dropout: float = 0.0
-    context_length: int = 512
+    vocab_size: Count
+    width: Count
+    n_neurons: Count
+    n_heads: Count
+    n_layers: Layers
+    half_lives: tuple[Annotated[Float, Field(gt=0)], ...] = ()
+    dropout: Share = 0.0
+    context_length: Window = 512
 
-    def __post_init__(self):
-        check_float("dropout", self.dropout, 0.0, 0.99)
+    @model_validator(mode="after")
+    def check_heads(self) -> Self:
+        """`ParameterError` unless neurons and half-lives can be shared out among the heads."""
         if self.n_neurons % (2 * self.n_heads):
             allowed = f"a divisor of n_neurons / 2 = {self.n_neurons / 2:g}"
             raise ParameterError("n_heads", self.n_heads, allowed)
-        object.__setattr__(self, "half_lives", tuple(self.half_lives))
-        if len(self.half_lives) not in (0, self.n_heads) or any(h <= 0 for h in self.half_lives):
+        if len(self.half_lives) not in (0, self.n_heads):
             raise ParameterError(
                 "half_lives", self.half_lives, f"empty, or {self.n_heads} numbers above 0"
             )
+        return self
 
 
 # Recent tokens that a layer keeps unwritten: ρ is large, and reading these beside it is cheap.

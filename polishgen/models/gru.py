@@ -8,13 +8,12 @@ and a model trained so drifts away in float32 once a text is longer than its tra
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from polishgen.errors import check_float
+from polishgen.parameters import Count, Layers, Record, Share, Window
 
 
 def full_precision(device_type: str) -> AbstractContextManager:
@@ -24,22 +23,18 @@ def full_precision(device_type: str) -> AbstractContextManager:
     return nullcontext()
 
 
-@dataclass(frozen=True)
-class GRUConfig:
+class GRUConfig(Record):
     """Sizes of a `GRU`; `context_length` is the training window in tokens, no limit in decoding."""
 
     architecture: ClassVar[str] = "gru"
 
-    vocab_size: int
-    embedding_size: int
-    hidden_size: int
-    n_layers: int
+    vocab_size: Count
+    embedding_size: Count
+    hidden_size: Count
+    n_layers: Layers
     tied_embedding: bool = False
-    dropout: float = 0.0
-    context_length: int = 256
-
-    def __post_init__(self):
-        check_float("dropout", self.dropout, 0.0, 0.99)
+    dropout: Share = 0.0
+    context_length: Window = 256
 
 
 class GRU(nn.Module):

@@ -9,47 +9,46 @@ Notable:
 - optional RMSNorm (arXiv 1910.07467), QK-norm (arXiv 2010.04245), ReLU² (arXiv 2109.08668).
 """
 
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from polishgen.errors import ParameterError, check_choice, check_float
+from polishgen.errors import ParameterError
 from polishgen.models.rotary import rotary_factors, rotate
 from polishgen.models.windows import WindowState, forward_in_windows
+from polishgen.parameters import Count, Layers, Record, Share, Window
 
 ROTARY_BASE = 10_000.0
 
 
-@dataclass(frozen=True)
-class TransformerConfig:
+class TransformerConfig(Record):
     """Sizes and flavour of a `Transformer`; `context_length` in tokens."""
 
     architecture: ClassVar[str] = "transformer"
 
-    vocab_size: int
-    width: int
-    n_layers: int
-    n_heads: int
-    context_length: int
-    positions: str = "rotary"  # or "learned"
-    norm: str = "rms"  # or "layer"
-    activation: str = "relu2"  # or "relu"
+    vocab_size: Count
+    width: Count
+    n_layers: Layers
+    n_heads: Count
+    context_length: Window
+    positions: Literal["rotary", "learned"] = "rotary"
+    norm: Literal["rms", "layer"] = "rms"
+    activation: Literal["relu2", "relu"] = "relu2"
     qk_norm: bool = True
     bias: bool = False
-    dropout: float = 0.0
+    dropout: Share = 0.0
 
-    def __post_init__(self):
-        check_choice("positions", self.positions, ("rotary", "learned"))
-        check_choice("norm", self.norm, ("rms", "layer"))
-        check_choice("activation", self.activation, ("relu2", "relu"))
-        check_float("dropout", self.dropout, 0.0, 0.99)
+    @model_validator(mode="after")
+    def check_heads(self) -> Self:
+        """`ParameterError` unless each head has an even number of features, as rotation needs."""
         if self.width % (2 * self.n_heads):
             raise ParameterError(
                 "n_heads", self.n_heads, f"a divisor of width / 2 = {self.width / 2:g}"
             )
+        return self
 
 
 class KeyValues(NamedTuple):
