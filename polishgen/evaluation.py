@@ -1,10 +1,12 @@
 """How well a model predicts a text: loss, perplexity, bits per byte.
 
-Loss and perplexity are per token, so they only compare models over one tokenizer. Bits per byte
+Every text starts from its own document boundary and is read to its end with the state carried.
+Loss and perplexity are per token: they only compare models with the same tokenizer. Bits per byte
 divide by the length of the text itself and compare any model with any other, and with compressors.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polishgen.errors import ParameterError
+from polishgen.generate import document_prefix
 from polishgen.tokenizer import Tokenizer
 
-CHUNK_TOKENS = 256
+# Tokens that go through the model at once, in all rows; of one row at least so many.
+CHUNK_TOKENS, SHORTEST_CHUNK = 512, 128
+# Target where there is nothing to predict, as `F.cross_entropy` has it.
+NO_TARGET = -100
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class TextLoss:
 
     @property
     def loss(self) -> float:
-        """Mean nats a token."""
+        """Mean nats per token."""
         return self.nats / self.tokens
 
     @property
@@ -37,48 +43,67 @@ class TextLoss:
 
     @property
     def bits_per_byte(self) -> float:
-        """Bits needed for one byte of the text."""
+        """Bits that the model needs per byte of the text."""
         return self.nats / math.log(2) / self.n_bytes
 
 
 def byte_lengths(tokenizer: Tokenizer) -> Tensor:
-    """UTF-8 bytes behind each token, (n_vocab,) int64; 0 for the document boundary."""
-    return torch.tensor(
-        [
-            0 if token == tokenizer.boundary_id else len(tokenizer.token_bytes(token))
-            for token in range(tokenizer.n_vocab)
-        ]
-    )
+    """UTF-8 bytes behind each token, (n_vocab,) int64; 0 for special tokens."""
+    n_text = tokenizer.boundary_id - len(getattr(tokenizer, "genres", ()))
+    sizes = [len(tokenizer.token_bytes(token)) for token in range(n_text)]
+    return torch.tensor(sizes + [0] * (tokenizer.n_vocab - n_text))
 
 
 @torch.inference_mode()
-def text_loss(model: nn.Module, tokenizer: Tokenizer, stream: Tensor, lanes: int = 8) -> TextLoss:
-    """Loss over a token stream (N,) int64 in which documents start with the boundary token.
+def predictions(
+    model: nn.Module, prefix: Sequence[int], rows: Sequence[Sequence[int]]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """What the model says of texts that it reads side by side, each after the same `prefix`.
 
-    The stream is read in `lanes` side by side, each with its state carried from end to end and
-    starting one context early, so that every token has at least a context of text before it (but
-    for the first of the stream). Boundary tokens are read, not scored: they stand for no text.
+    `rows`: the texts' tokens. Yields, chunk by chunk, logits (B, T, V), at least float32, and the
+    tokens that they should predict (B, T) int64, `NO_TARGET` for the prefix and past a text's end.
     """
-    if len(stream) < 2:
-        raise ParameterError("stream", len(stream), "at least 2 tokens long")
-    model.eval()
+    if model.training:
+        raise ParameterError("model", "in training mode", "in evaluation mode")
     device = next(model.parameters()).device
-    warmup = model.config.context_length
-    lane = -(-(len(stream) - 1) // lanes)
-    # Lane r scores the targets r · lane + 1 … (r + 1) · lane of the stream.
-    first = torch.arange(lanes)[:, None] * lane - warmup
-    places = first + torch.arange(warmup + lane + 1)[None, :]
-    scored = (places[:, 1:] > first + warmup) & (places[:, 1:] < len(stream))
-    rows = stream[places.clamp(0, len(stream) - 1)]
-    scored &= rows[:, 1:] != tokenizer.boundary_id
-    # Before the stream there is nothing: the first lane reads boundaries.
-    rows[places < 0] = tokenizer.boundary_id
-    nats, state = 0.0, None
-    for start in range(0, warmup + lane, CHUNK_TOKENS):
-        chunk = rows[:, start : start + CHUNK_TOKENS + 1].to(device)
-        logits, state = model(chunk[:, :-1], state)
-        mask = scored[:, start : start + CHUNK_TOKENS].to(device)
-        losses = F.cross_entropy(logits[mask].float(), chunk[:, 1:][mask], reduction="none")
-        nats += losses.double().sum().item()
-    targets = rows[:, 1:][scored]
-    return TextLoss(nats, len(targets), int(byte_lengths(tokenizer)[targets].sum()))
+    length = len(prefix) + max(map(len, rows))
+    tokens = torch.full((len(rows), length), prefix[0])
+    targets = torch.full((len(rows), length), NO_TARGET)
+    tokens[:, : len(prefix)] = torch.tensor(prefix)
+    for row, text in enumerate(rows):
+        places = slice(len(prefix), len(prefix) + len(text))
+        tokens[row, places] = targets[row, places] = torch.tensor(text, dtype=torch.int64)
+    chunk, state = max(SHORTEST_CHUNK, CHUNK_TOKENS // len(rows)), None
+    for start in range(0, length - 1, chunk):
+        end = min(start + chunk, length - 1)
+        logits, state = model(tokens[:, start:end].to(device), state)
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        yield logits, targets[:, start + 1 : end + 1].to(device)
+
+
+def text_loss(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    documents: Sequence[str] | Sequence[Sequence[int]],
+    genre: str | None = None,
+    batch_size: int = 8,
+) -> TextLoss:
+    """Loss over documents, texts or their tokens, as if each were scored alone.
+
+    `genre`: of all of them. `batch_size`: documents read side by side at most.
+    """
+    encoded = (tokenizer.encode(d) if isinstance(d, str) else d for d in documents)
+    rows = sorted((row for row in encoded if len(row)), key=len)
+    if not rows:
+        raise ParameterError("documents", documents, "texts, not all of them empty")
+    n_tokens, sizes = sum(map(len, rows)), byte_lengths(tokenizer)
+    n_bytes = sum(int(sizes[torch.tensor(row)].sum()) for row in rows)
+    nats = 0.0
+    while rows:
+        # Not much padding: documents at least half as long as the longest.
+        batch = [row for row in rows[-batch_size:] if 2 * len(row) >= len(rows[-1])]
+        del rows[-len(batch) :]
+        for logits, targets in predictions(model, document_prefix(tokenizer, genre), batch):
+            losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+            nats += losses.double().sum().item()
+    return TextLoss(nats, n_tokens, n_bytes)

@@ -40,13 +40,10 @@ def read_tokens(lm: LanguageModel, text: str, n_alternatives: int = 8) -> list[R
 
     Lone surrogates come back as U+FFFD.
     """
-    if not text:
-        raise ParameterError("text", text, "at least one character long")
     check_int("n_alternatives", n_alternatives, 1, lm.tokenizer.n_vocab)
-    tokens = lm.tokenizer.encode(text)
+    tokens = lm.text_tokens(text)
     bits, ranks, alternatives = [], [], []
-    for start, log_probabilities in lm.log_probabilities(tokens):
-        targets = torch.tensor(tokens[start : start + len(log_probabilities)])
+    for targets, log_probabilities in lm.log_probabilities(tokens):
         own = log_probabilities.gather(1, targets[:, None])
         bits += (-own[:, 0] / math.log(2)).tolist()
         ranks += ((log_probabilities > own).sum(1) + 1).tolist()

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from polishgen.checkpoint import find_folder, load_checkpoint
 from polishgen.errors import ParameterError, check_int, check_str
-from polishgen.generate import CHUNK_TOKENS, Piece, stream_pieces
+from polishgen.evaluation import NO_TARGET, TextLoss, predictions
+from polishgen.generate import Piece, document_prefix, stream_pieces
 from polishgen.models import parameter_count
 from polishgen.parameters import GenerationConfig, check_genre
 from polishgen.tokenizer import Tokenizer
@@ -36,14 +37,19 @@ class Score:
     n_bytes: int
 
     @property
+    def loss(self) -> TextLoss:
+        """The text's loss in all."""
+        return TextLoss(-math.fsum(self.logprobs), len(self.tokens), self.n_bytes)
+
+    @property
     def perplexity(self) -> float:
-        """exp of the mean negative log-probability of a token."""
-        return math.exp(-math.fsum(self.logprobs) / len(self.tokens))
+        """exp of the mean negative log-probability per token."""
+        return self.loss.perplexity
 
     @property
     def bits_per_byte(self) -> float:
-        """Bits that the model needs for a byte of the text; compares across tokenizers."""
-        return -math.fsum(self.logprobs) / math.log(2) / self.n_bytes
+        """Bits that the model needs per byte of the text; compares across tokenizers."""
+        return self.loss.bits_per_byte
 
 
 class LanguageModel:
@@ -87,31 +93,34 @@ class LanguageModel:
         streams = [self.stream(single, **options) for single in prompt]
         return ["".join(piece.text for piece in pieces) for pieces in streams]
 
-    def score(self, text: str) -> Score:
-        """How well the model predicts `text` of 1 to 1,000,000 characters."""
+    def score(self, text: str, genre: str | None = None) -> Score:
+        """How well the model predicts `text` of 1 to 1,000,000 characters, as one of `genre`."""
+        logprobs: list[float] = []
+        tokens = self.text_tokens(text)
+        for targets, log_probabilities in self.log_probabilities(tokens, genre):
+            logprobs += log_probabilities.gather(1, targets[:, None])[:, 0].tolist()
+        n_bytes = len(self.tokenizer.decode_bytes(tokens))
+        return Score(tuple(tokens), tuple(logprobs), n_bytes)
+
+    def text_tokens(self, text: str) -> list[int]:
+        """Tokens of a text to be read; `ParameterError` if it is empty or too long."""
         check_str("text", text, MAX_TEXT_LENGTH)
         if not text:
             raise ParameterError("text", text, "at least one character long")
-        tokens = self.tokenizer.encode(text)
-        logprobs: list[float] = []
-        for start, log_probabilities in self.log_probabilities(tokens):
-            targets = torch.tensor(tokens[start : start + len(log_probabilities)])
-            logprobs += log_probabilities.gather(1, targets[:, None])[:, 0].tolist()
-        return Score(tuple(tokens), tuple(logprobs), sum(map(self.byte_length, tokens)))
+        return self.tokenizer.encode(text)
 
-    def byte_length(self, token: int) -> int:
-        """UTF-8 bytes that a token stands for."""
-        return len(self.tokenizer.token_bytes(token))
+    def log_probabilities(
+        self, tokens: Sequence[int], genre: str | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """What the model expected at each of a text's `tokens`, chunk by chunk.
 
-    @torch.inference_mode()
-    def log_probabilities(self, tokens: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
-        """(start, log-probabilities (n, vocab_size) float64 of tokens start … start + n - 1)."""
-        device, state = next(self.model.parameters()).device, None
-        inputs = [self.tokenizer.boundary_id, *tokens[:-1]]
-        for start in range(0, len(inputs), CHUNK_TOKENS):
-            chunk = torch.tensor([inputs[start : start + CHUNK_TOKENS]], device=device)
-            logits, state = self.model(chunk, state)
-            yield start, logits[0].double().log_softmax(-1).cpu()
+        Yields the tokens (n,) int64 and log-probabilities (n, vocab_size) float64.
+        """
+        check_genre(genre, getattr(self.tokenizer, "genres", ()))
+        prefix = document_prefix(self.tokenizer, genre)
+        for logits, targets in predictions(self.model, prefix, [tokens]):
+            read = targets[0] != NO_TARGET
+            yield targets[0][read].cpu(), logits[0][read].double().log_softmax(-1).cpu()
 
 
 def load(

@@ -1,83 +1,95 @@
-"""Loss over a text, against the same loss computed token by token."""
+"""Loss over documents, against the definition written out and against scoring each alone."""
 
 import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from polishgen import evaluation
 from polishgen.errors import ParameterError
 from polishgen.evaluation import byte_lengths, text_loss
-from polishgen.models import build_model, preset_config
-from training.data import open_corpus
+from polishgen.language_model import LanguageModel
+from polishgen.models import ARCHITECTURES, build_model, preset_config
+from polishgen.tokenizer import Tokenizer
 
 NARROW = {
     "transformer": {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 16},
     "gru": {"embedding_size": 16, "hidden_size": 24, "context_length": 16},
     "bdh": {"width": 16, "n_neurons": 64, "n_layers": 2, "context_length": 16},
 }
+BYTES = {bytes([byte]): byte for byte in range(256)}
+TOKENIZER = Tokenizer.from_ranks(BYTES | {"ą".encode(): 256, "ć".encode(): 257, b" k": 258})
 
 
-@pytest.fixture(scope="module")
-def corpus(tiny_corpus):
-    return open_corpus(tiny_corpus)
-
-
-def random_model(name, vocab_size):
+def random_model(name: str) -> LanguageModel:
     torch.manual_seed(0)
-    model = build_model(preset_config(name, "compact", vocab_size=vocab_size, **NARROW[name]))
+    changes = {"vocab_size": TOKENIZER.n_vocab, **NARROW[name]}
+    model = build_model(preset_config(name, "compact", **changes)).double().eval()
     for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    return model
+        torch.nn.init.normal_(parameter, std=0.3)
+    return LanguageModel(name, model, TOKENIZER, {})
 
 
-@pytest.mark.parametrize("name", sorted(NARROW))
-@pytest.mark.parametrize("lanes", [1, 3])
-def test_every_token_counts_once_with_a_context_before_it(name, lanes, corpus):
-    tokenizer = corpus.summary.open_tokenizer(corpus.folder)
-    model = random_model(name, tokenizer.n_vocab).eval()
-    stream = torch.from_numpy(corpus.held_out[:500].astype("int64"))
-    result = text_loss(model, tokenizer, stream, lanes=lanes)
-    lane = -(-(len(stream) - 1) // lanes)
-    nats, tokens, size = 0.0, 0, 0
-    with torch.inference_mode():
-        for r in range(lanes):
-            start = r * lane
-            before = stream[max(0, start - 16) : start + 1]
-            missing = torch.full((17 - len(before),), tokenizer.boundary_id)
-            targets = stream[start + 1 : start + lane + 1]
-            row = torch.cat([missing, before, targets])
-            logs = model(row[None, :-1])[0][0].double().log_softmax(-1)[16:]
-            for place, target in enumerate(targets.tolist()):
-                if target != tokenizer.boundary_id:
-                    nats -= logs[place, target].item()
-                    tokens += 1
-                    size += len(tokenizer.token_bytes(target))
-    assert (result.tokens, result.n_bytes) == (tokens, size)
-    assert result.nats == pytest.approx(nats, rel=1e-5)
+MODELS = {name: random_model(name) for name in ARCHITECTURES}
 
 
-def test_a_model_that_knows_nothing_needs_log2_of_the_vocabulary(corpus):
-    tokenizer = corpus.summary.open_tokenizer(corpus.folder)
-    model = random_model("gru", tokenizer.n_vocab)
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@given(
+    st.lists(st.text("aąć k.ż", max_size=90), min_size=1, max_size=7).filter(any),
+    st.integers(1, 4),
+    st.sampled_from([5, 16, 64]),
+)
+@settings(max_examples=25, deadline=None)
+def test_documents_side_by_side_have_the_loss_of_each_alone(name, documents, batch_size, chunk):
+    lm = MODELS[name]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "CHUNK_TOKENS", chunk)
+        patch.setattr(evaluation, "SHORTEST_CHUNK", 1)
+        result = text_loss(lm.model, TOKENIZER, documents, batch_size=batch_size)
+        scores = [lm.score(document) for document in documents if document]
+    assert result.nats == pytest.approx(-math.fsum(p for s in scores for p in s.logprobs))
+    assert result.tokens == sum(len(score.tokens) for score in scores)
+    assert result.n_bytes == sum(len(document.encode()) for document in documents)
+    # By definition: one boundary, then the text, the whole of it before each token.
+    nats = 0.0
+    for document in filter(None, documents):
+        row = torch.tensor([[TOKENIZER.boundary_id, *TOKENIZER.encode(document)]])
+        with torch.inference_mode():
+            logs = lm.model(row)[0][0, :-1].log_softmax(-1)
+        nats -= logs.gather(1, row[0, 1:, None]).sum().item()
+    assert result.nats == pytest.approx(nats)
+
+
+def test_tokens_may_stand_for_their_text():
+    lm, texts = MODELS["gru"], ["ąć k", "a"]
+    tokens = [TOKENIZER.encode(text) for text in texts]
+    assert text_loss(lm.model, TOKENIZER, tokens) == text_loss(lm.model, TOKENIZER, texts)
+
+
+def test_a_model_that_knows_nothing_needs_log2_of_the_vocabulary():
+    model = random_model("gru").model
     for parameter in model.parameters():
         torch.nn.init.zeros_(parameter)
-    stream = torch.from_numpy(corpus.held_out.astype("int64"))
-    result = text_loss(model, tokenizer, stream)
-    assert result.perplexity == pytest.approx(tokenizer.n_vocab, rel=1e-4)
-    assert result.n_bytes == corpus.summary.val.bytes
-    per_byte = math.log2(tokenizer.n_vocab) * result.tokens / result.n_bytes
-    assert result.bits_per_byte == pytest.approx(per_byte, rel=1e-4)
+    result = text_loss(model, TOKENIZER, ["ąć k" * 9, "kot"])
+    assert result.perplexity == pytest.approx(TOKENIZER.n_vocab)
+    assert (result.tokens, result.n_bytes) == (9 * 3 + 3, 9 * 6 + 3)
+    per_byte = math.log2(TOKENIZER.n_vocab) * result.tokens / result.n_bytes
+    assert result.bits_per_byte == pytest.approx(per_byte)
 
 
-def test_byte_lengths_are_those_of_the_text(corpus):
-    tokenizer = corpus.summary.open_tokenizer(corpus.folder)
+def test_byte_lengths_are_those_of_the_text():
     text = "Zażółć gęślą jaźń — „tak”."
-    lengths = byte_lengths(tokenizer)
-    assert lengths[tokenizer.encode(text)].sum() == len(text.encode())
-    assert lengths[tokenizer.boundary_id] == 0
+    lengths = byte_lengths(TOKENIZER)
+    assert lengths[TOKENIZER.encode(text)].sum() == len(text.encode())
+    assert lengths[TOKENIZER.boundary_id] == 0 and len(lengths) == TOKENIZER.n_vocab
 
 
-def test_too_short_a_text_is_refused(corpus):
-    tokenizer = corpus.summary.open_tokenizer(corpus.folder)
-    with pytest.raises(ParameterError, match="stream"):
-        text_loss(random_model("gru", tokenizer.n_vocab), tokenizer, torch.tensor([1]))
+def test_nothing_to_read_and_a_model_in_training_are_refused():
+    lm = random_model("gru")
+    for documents in ([], ["", ""]):
+        with pytest.raises(ParameterError, match="documents"):
+            text_loss(lm.model, TOKENIZER, documents)
+    with pytest.raises(ParameterError, match="evaluation mode"):
+        text_loss(lm.model.train(), TOKENIZER, ["a"])

@@ -17,7 +17,6 @@ from polishgen.models import build_model, parameter_count
 from training.config import TrainingConfig
 from training.data import Corpus
 from training.log import write_log
-from training.measures.held_out import LANES
 from training.model_card import write_card
 
 
@@ -29,8 +28,9 @@ def export_run(
     stored.load_state_dict({name: w.to(torch.bfloat16) for name, w in model.state_dict().items()})
     stored.to(next(model.parameters()).device)
     tokenizer = corpus.summary.open_tokenizer(corpus.folder)
-    held_out = torch.from_numpy(np.asarray(corpus.held_out).astype(np.int64))
-    result = text_loss(stored, tokenizer, held_out, lanes=LANES[config.model])
+    starts = np.flatnonzero(corpus.held_out == tokenizer.boundary_id)
+    documents = [document[1:].tolist() for document in np.split(corpus.held_out, starts)[1:]]
+    result = text_loss(stored.eval(), tokenizer, documents)
     metrics = {
         "parameters": parameter_count(stored),
         "train_loss": log[-1]["train_loss"],

@@ -8,17 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from polishgen.evaluation import text_loss
 from polishgen.language_model import LanguageModel
-from polishgen.tokenizer import Tokenizer
 from training.corpus.cleaning import Document
 from training.corpus.summary import load_summary
 
-# Rows read side by side: a GRU needs many to be quick, BDH's wide activity outgrows the caches.
-LANES = {"gru": 16, "transformer": 2, "bdh": 2}
 # As the training's export names them in metrics.json.
 LOSS_FIELDS = (
     "held_out_loss",
@@ -59,18 +53,9 @@ def read_corpus(folder: str | Path) -> CorpusTexts:
     )
 
 
-def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> torch.Tensor:
-    """The texts as one stream (N,) int64, a document boundary before each."""
-    boundary = [tokenizer.boundary_id]
-    rows = [np.array(boundary + tokenizer.encode(text), dtype=np.int64) for text in texts]
-    return torch.from_numpy(np.concatenate(rows))
-
-
 def measure_loss(lm: LanguageModel, texts: Sequence[str]) -> dict[str, float]:
     """`LOSS_FIELDS` over all of the texts, none of which may hold a lone surrogate."""
-    result = text_loss(
-        lm.model, lm.tokenizer, token_stream(lm.tokenizer, texts), lanes=LANES[lm.architecture]
-    )
+    result = text_loss(lm.model, lm.tokenizer, texts)
     values = (result.loss, result.perplexity, result.bits_per_byte, result.tokens, result.n_bytes)
     return dict(zip(LOSS_FIELDS, values, strict=True))
 
