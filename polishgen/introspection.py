@@ -11,12 +11,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from polishgen.errors import ParameterError, check_int
+from polishgen.generate import document_prefix
 from polishgen.language_model import LanguageModel
 from polishgen.models.bdh import BDH
 from polishgen.tokenizer import StreamingDecoder
+
+# BDH keeps some ten thousand numbers per token and layer while it reads.
+CHUNK_TOKENS = 128
 
 
 @dataclass(frozen=True)
@@ -95,31 +98,25 @@ def neuron_activity(lm: LanguageModel, text: str) -> NeuronActivity:
     model = lm.model
     if not isinstance(model, BDH):
         raise ParameterError("model", lm.name, "a BDH: the others have no such neurons")
-    if not text:
-        raise ParameterError("text", text, "at least one character long")
-    tokens = lm.tokenizer.encode(text)
-    layers: list[Tensor] = []
-
-    def keep(_module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        layers.append(inputs[0])
-
-    # The dropout, idle here, is where the gated activity (n_heads, 1, T, neurons) passes by.
-    handle = model.dropout.register_forward_pre_hook(keep)
-    try:
-        _, state = model(torch.tensor([[lm.tokenizer.boundary_id, *tokens]]), None)
-    finally:
-        handle.remove()
-    active = []
-    for synapses in state.layers:
-        vectors = synapses.vectors.expand(model.config.n_heads, -1, -1, -1)
-        activity = F.relu(model.to_neurons(vectors, model.encoder))
-        active.append((activity[:, :, 1:] > 0).double().mean().item())
-    firing = torch.stack([layer[:, 0, 1:].transpose(0, 1).flatten(1) for layer in layers])
-    shares = (firing > 0).double().mean((1, 2)).tolist()
+    tokens = lm.text_tokens(text)
+    prefix = document_prefix(lm.tokenizer, None)
+    inputs = torch.tensor([[*prefix, *tokens]], device=next(model.parameters()).device)
+    state, active, shares, firing = None, [], [], []
+    for chunk in inputs.split(CHUNK_TOKENS, dim=1):
+        _, state, activity = model(chunk, state, return_activity=True)
+        active.append(torch.stack([(x > 0).double().mean((0, 1, 3)) for x, _ in activity]))
+        passed_on = torch.stack([(x * y)[:, 0].transpose(0, 1).flatten(1) for x, y in activity])
+        shares.append((passed_on > 0).double().mean(2))
+        firing.append(passed_on.half().cpu())
+    # The prefix is read, not counted.
+    active, shares, firing = (
+        torch.cat(chunks, dim=1)[:, len(prefix) :] for chunks in (active, shares, firing)
+    )
     texts = [""] * len(tokens)
     for group, characters in whole_characters(lm, tokens):
         texts[group[-1]] = characters
-    return NeuronActivity(tuple(active), tuple(shares), firing.half(), tuple(texts))
+    active, shares = (tuple(each.mean(1).tolist()) for each in (active, shares))
+    return NeuronActivity(active, shares, firing, tuple(texts))
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Looking inside: surprise against a direct computation, BDH's neurons against its formulas."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from polishgen import introspection
 from polishgen.errors import ParameterError
+from polishgen.evaluation import text_loss
 from polishgen.introspection import (
     NeuronActivity,
     neuron_activity,
@@ -144,12 +147,40 @@ def test_neurons_agree_with_the_formulas_written_out():
     assert "".join(activity.texts) == text
 
 
-def test_looking_at_neurons_leaves_the_model_as_it_was():
+def test_neurons_are_the_same_however_the_text_is_cut(monkeypatch):
+    lm, text = tiny_bdh(), "zażółć ma żółw, ma " * 30
+    whole = neuron_activity(lm, text)
+    monkeypatch.setattr(introspection, "CHUNK_TOKENS", 7)
+    cut = neuron_activity(lm, text)
+    assert len(whole.texts) > 300 and cut.texts == whole.texts
+    assert cut.active == pytest.approx(whole.active)
+    assert torch.allclose(cut.firing, whole.firing, atol=1e-3)
+
+
+def test_a_shared_bdh_does_everything_at_once():
+    """Any number of threads may share a model: each call gives what it gives alone."""
     lm = tiny_bdh()
-    before = lm.score("za ma").logprobs
-    neuron_activity(lm, "żółw")
-    assert lm.score("za ma").logprobs == before
-    assert not lm.model.dropout._forward_pre_hooks
+    calls = {
+        "generate": lambda: lm.generate("żółw", max_new_tokens=60, seed=1),
+        "stream": lambda: [
+            p.text for p in lm.stream("ma", max_new_tokens=60, n_alternatives=3, seed=2)
+        ],
+        "score": lambda: lm.score("zażółć ma " * 20),
+        "read_tokens": lambda: read_tokens(lm, "żółw ma " * 20),
+        "text_loss": lambda: text_loss(lm.model, lm.tokenizer, ["żółw ma", "za" * 40]),
+        "neuron_activity": lambda: neuron_activity(lm, "za ma " * 40),
+    }
+
+    def same(one, other) -> bool:
+        if isinstance(one, NeuronActivity):
+            return torch.equal(one.firing, other.firing) and one.active == other.active
+        return one == other
+
+    alone = {name: call() for name, call in calls.items()}
+    with ThreadPoolExecutor(12) as pool:
+        runs = [(name, pool.submit(calls[name])) for _ in range(5) for name in calls]
+        for name, run in runs:
+            assert same(run.result(), alone[name]), name
 
 
 def test_telling_neurons_are_those_of_one_repeated_word():

@@ -98,8 +98,15 @@ class BDH(nn.Module):
         for parameter in self.parameters():
             nn.init.normal_(parameter, std=0.02)
 
-    def forward(self, tokens: Tensor, state: BDHState | None = None) -> tuple[Tensor, BDHState]:
-        """Logits (B, T, vocab_size) for `tokens` (B, T), and the state after them."""
+    def forward(
+        self, tokens: Tensor, state: BDHState | None = None, return_activity: bool = False
+    ) -> tuple[Tensor, BDHState] | tuple[Tensor, BDHState, list[tuple[Tensor, Tensor]]]:
+        """Logits (B, T, vocab_size) for `tokens` (B, T), and the state after them.
+
+        With `return_activity` also, for each layer, the neurons x that attention is about and the
+        neurons y that what it recalled excites, each (n_heads, B, T, neurons per head); x ⊙ y is
+        passed on.
+        """
         (batch, length), config = tokens.shape, self.config
         position = state.position if state else 0
         x = self.normalise(self.embedding(tokens))
@@ -109,7 +116,7 @@ class BDH(nn.Module):
         pending = before[0].vectors.shape[1] if before[0] else 0
         weights = fading_weights(config, pending, length, like=x)
         fade = self.fade(pending + length, like=x)
-        layers = []
+        layers, activities = [], []
         for synapses in before:
             activity = F.relu(self.to_neurons(x.expand(config.n_heads, -1, -1, -1), self.encoder))
             rotated = rotate(activity, rotation)
@@ -119,8 +126,11 @@ class BDH(nn.Module):
             firing = self.dropout(activity * gate).view(config.n_heads, batch * length, neurons)
             update = torch.bmm(firing, self.decoder.view(config.n_heads, neurons, -1)).sum(0)
             layers.append(synapses)
+            if return_activity:
+                activities.append((activity, gate))
             x = self.normalise(x + self.normalise(update.view(batch, length, -1)))
-        return self.head(x), BDHState(layers, position + length)
+        state = BDHState(layers, position + length)
+        return (self.head(x), state, activities) if return_activity else (self.head(x), state)
 
     def normalise(self, x: Tensor) -> Tensor:
         """LayerNorm without gain or bias."""
