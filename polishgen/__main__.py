@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from polishgen.bench import PROMPT, measure_decoding, speed_table
-from polishgen.checkpoint import bundled_names
+from polishgen.checkpoint import NO_MODELS, bundled_names
 from polishgen.errors import CheckpointError, PolishgenError, check_int
 from polishgen.language_model import LanguageModel, load
 from polishgen.parameters import GenerationConfig, in_words, number_from_text
@@ -16,7 +16,7 @@ from polishgen.parameters import GenerationConfig, in_words, number_from_text
 
 def generate(options: argparse.Namespace) -> None:
     """Writes the prompt and, as it comes, its continuation."""
-    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
+    prompt = standard_input() if options.prompt == "-" else options.prompt
     chosen = {n: v for n, v in vars(options).items() if n in GenerationConfig.model_fields}
     pieces = load(options.model, options.revision).stream(prompt, **chosen)
     print(printable(prompt), end="", flush=True)
@@ -30,9 +30,10 @@ def generate(options: argparse.Namespace) -> None:
 
 def score(options: argparse.Namespace) -> None:
     """Prints how well each model predicts the text."""
-    text = sys.stdin.read() if options.text == "-" else options.text
+    text = standard_input() if options.text == "-" else options.text
+    names = options.model or bundled_or_error()
     print(f"{'model':<12} {'tokens':>7} {'perplexity':>11} {'bits/byte':>10}")
-    for name in options.model or bundled_names():
+    for name in names:
         result = load(name, options.revision).score(text)
         print(
             f"{name:<12} {len(result.tokens):>7} {result.perplexity:>11.2f} "
@@ -47,7 +48,7 @@ def models(options: argparse.Namespace) -> None:
     )
     for lm in load_bundled():
         bits = lm.metrics.get("bits_per_byte")
-        shown = "unknown" if bits is None else f"{bits:.3f}"
+        shown = f"{bits:.3f}" if isinstance(bits, float) else "unknown"
         print(
             f"{lm.name:<12} {lm.architecture:<12} {lm.parameters:>11,} "
             f"{lm.tokenizer.name:<12} {shown:>9}"
@@ -69,9 +70,23 @@ def bench(options: argparse.Namespace) -> None:
 
 def load_bundled() -> list[LanguageModel]:
     """All models that come with the code; `CheckpointError` if there are none."""
+    return [load(name) for name in bundled_or_error()]
+
+
+def bundled_or_error() -> tuple[str, ...]:
+    """Names of the bundled models; `CheckpointError` if there are none."""
     if not bundled_names():
-        raise CheckpointError("there are no models in checkpoints/")
-    return [load(name) for name in bundled_names()]
+        raise CheckpointError(NO_MODELS)
+    return bundled_names()
+
+
+def standard_input() -> str:
+    """All of standard input, as UTF-8; `PolishgenError` if it is not."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        wrong = f"byte 0x{error.object[error.start]:02x} at {error.start}"
+        raise PolishgenError(f"standard input is not UTF-8: {wrong}") from error
 
 
 def printable(text: str) -> str:

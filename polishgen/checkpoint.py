@@ -3,8 +3,9 @@
 A folder is complete in itself: `config.json` (architecture, sizes, which tokenizer),
 `model.safetensors`, the tokenizer's `.tiktoken` file (cl100k_base is known by name alone),
 `metrics.json` and, after training, `training_log.csv`. Weights are stored as bfloat16 and computed
-with as float32. Notable: nothing is ever unpickled, and a model is built without memory for weights
-first, so that a configuration that does not fit them costs nothing before it is refused.
+with as float32. Notable: nothing is ever unpickled; a model is built without memory for weights
+first, so that a configuration that does not fit them costs nothing before it is refused; and the
+caller's torch settings (default device and type, gradients) make no difference.
 """
 
 import json
@@ -34,6 +35,10 @@ FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, METRICS_FILE, LOG_FILE)
 
 BUNDLED = Path(__file__).parent.parent / "checkpoints"
 MODELS_VARIABLE = "POLISHGEN_MODELS"
+NO_MODELS = (
+    f"no models are bundled (in {BUNDLED}): run from a checkout of the repository, which has some, "
+    'or name a folder or a repository "user/repo" on the Hub'
+)
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -77,7 +82,9 @@ def find_folder(name: str | Path, revision: str | None = None) -> Path:
     elif isinstance(name, Path) or os.sep in name:
         raise CheckpointError(f"there is no folder {name}")
     else:
-        known = ", ".join(bundled_names()) or "none is bundled"
+        if not bundled_names():
+            raise CheckpointError(f"there is no model {name}: {NO_MODELS}")
+        known = ", ".join(bundled_names())
         raise ParameterError("model", name, f'a bundled name ({known}), a folder, or "user/repo"')
     if revision is not None:
         raise ParameterError("revision", revision, f"None for {name}, which is not on the Hub")
@@ -85,8 +92,27 @@ def find_folder(name: str | Path, revision: str | None = None) -> Path:
 
 
 def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> Checkpoint:
-    """Reads a folder; `CheckpointError` naming the file that is missing, damaged or ill-fitting."""
-    folder = Path(folder)
+    """Reads a folder; `CheckpointError` naming the file that is missing, damaged or ill-fitting.
+
+    `ParameterError` for a device that torch cannot use here.
+    """
+    with torch.device("cpu"), torch.inference_mode(False), torch.no_grad():
+        return read_folder(Path(folder), check_device(device))
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """The device, if it can hold a number and give it back."""
+    try:
+        checked = torch.device(device)
+        torch.zeros(1, device=checked).item()
+    except (RuntimeError, AssertionError, TypeError, ImportError) as error:
+        raise ParameterError(
+            "device", device, "one that torch can use here, such as cpu"
+        ) from error
+    return checked
+
+
+def read_folder(folder: Path, device: torch.device) -> Checkpoint:
     config = read_json(folder / CONFIG_FILE)
     try:
         model_config = config_from_dict(config["architecture"], config["model"])
@@ -102,7 +128,7 @@ def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> C
             f"{CONFIG_FILE} says vocab_size {model_config.vocab_size}"
         )
     with torch.device("meta"), SkipInitialisation():
-        model = build_model(model_config)
+        model = build_model(model_config).float()
     load_weights(model, folder, device)
     model.eval().requires_grad_(False)
     metrics = read_json(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
@@ -146,7 +172,10 @@ def load_weights(model: nn.Module, folder: Path, device: str | torch.device | No
         with safe_open(path, framework="pt") as file:
             names = set(file.keys())
             for name in names:
-                check_tensor(path, name, file.get_slice(name).get_shape(), parameters)
+                stored = file.get_slice(name)
+                check_tensor(path, name, stored.get_shape(), parameters)
+                if stored.get_dtype() not in ("BF16", "F16", "F32", "F64"):
+                    raise CheckpointError(f"{path}: {name} is of type {stored.get_dtype()}")
             if missing := parameters.keys() - names:
                 raise CheckpointError(f"{path} does not fit its configuration: no {min(missing)}")
             if device is not None:
@@ -204,7 +233,7 @@ def read_json(path: Path) -> dict:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} is damaged: it holds no JSON object")

@@ -60,7 +60,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def __init__(self, **values: object):
+    def __init__(self, /, **values: object):
         try:
             super().__init__(**values)
         except ValidationError as error:

@@ -2,12 +2,16 @@
 
 import json
 import pickle
+import time
+from contextlib import contextmanager
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 import polishgen
+from polishgen.__main__ import main
 from polishgen.checkpoint import load_checkpoint, save_checkpoint
 from polishgen.errors import CheckpointError, ParameterError
 from polishgen.models import ARCHITECTURES, build_model, preset_config
@@ -107,13 +111,91 @@ def test_weights_that_do_not_fit_the_configuration(tmp_path):
             load_checkpoint(tmp_path)
 
 
-def test_a_huge_configuration_is_refused_before_it_takes_memory(tmp_path):
-    saved(tmp_path)
+@pytest.mark.parametrize(
+    ("architecture", "name", "value"),
+    [
+        ("gru", "hidden_size", 2_000_000),
+        ("gru", "n_layers", 1_000_000),
+        ("gru", "n_layers", 256),
+        ("gru", "embedding_size", 10**18),
+        ("transformer", "n_layers", 1_000_000),
+        ("transformer", "n_layers", 256),
+        ("transformer", "width", 2**24),
+        ("transformer", "context_length", 10**12),
+        ("bdh", "n_layers", 1_000_000),
+        ("bdh", "n_neurons", 2**24),
+        ("bdh", "n_neurons", 1e400),
+    ],
+)
+def test_a_hostile_configuration_is_refused_at_once(architecture, name, value, tmp_path):
+    saved(tmp_path, architecture)
     config = json.loads((tmp_path / "config.json").read_text())
-    config["model"]["hidden_size"] = 2_000_000
+    config["model"][name] = value
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match="must be"):
+    before, started = psutil.Process().memory_info().rss, time.perf_counter()
+    with pytest.raises(CheckpointError, match=rf"must be|no [a-z]|{name}"):
         load_checkpoint(tmp_path)
+    assert time.perf_counter() - started < 2
+    assert psutil.Process().memory_info().rss - before < 100e6
+
+
+def test_nested_beyond_reason_is_damaged(tmp_path):
+    saved(tmp_path)
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match=r"config\.json is damaged"):
+        load_checkpoint(tmp_path)
+
+
+def test_weights_of_another_kind_of_number_are_refused(tmp_path):
+    saved(tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    for dtype in (torch.int8, torch.float8_e4m3fn, torch.bool):
+        save_file({name: weight.to(dtype) for name, weight in weights.items()}, path)
+        with pytest.raises(CheckpointError, match="of type"):
+            load_checkpoint(tmp_path)
+
+
+@contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "setting",
+    [
+        lambda: default_dtype(torch.float64),
+        lambda: default_dtype(torch.bfloat16),
+        lambda: torch.device("meta"),
+        torch.inference_mode,
+        torch.no_grad,
+    ],
+    ids=["float64", "bfloat16", "meta", "inference", "no_grad"],
+)
+def test_the_callers_torch_settings_make_no_difference(architecture, setting, tmp_path):
+    saved(tmp_path, architecture)
+    expected = polishgen.load(tmp_path)
+    with setting():
+        loaded = polishgen.load(tmp_path)
+    for name, weight in expected.model.state_dict().items():
+        other = loaded.model.state_dict()[name]
+        assert torch.equal(other, weight) and other.dtype == torch.float32
+        assert not other.requires_grad and not other.is_inference()
+    options = {"max_new_tokens": 8, "seed": 1}
+    assert loaded.generate("Ala", **options) == expected.generate("Ala", **options)
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "gpu", "meta", "", None, 5, "mps"])
+def test_a_device_that_is_not_there_is_named(device, tmp_path):
+    saved(tmp_path)
+    with pytest.raises(ParameterError, match="device="):
+        polishgen.load(tmp_path, device=device)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +222,14 @@ def test_a_tokenizer_of_another_size_is_refused(tmp_path):
     )
     with pytest.raises(CheckpointError, match="258 tokens"):
         load_checkpoint(tmp_path)
+
+
+def test_without_bundled_models_it_is_said_where_models_come_from(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(polishgen.checkpoint, "BUNDLED", tmp_path / "none")
+    for command in (["generate"], ["score", "Ala"], ["models"], ["bench"]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and "checkout" in said and "user/repo" in said
 
 
 def test_names_of_nothing(tmp_path):

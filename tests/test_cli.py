@@ -43,6 +43,19 @@ def test_generate_streams_and_reads_standard_input(folder):
     assert process.stdout.decode().startswith("Żółw ")
 
 
+@pytest.mark.parametrize("command", ["generate", "score"])
+def test_standard_input_that_is_not_utf8_is_one_line(command, folder):
+    process = subprocess.run(
+        [sys.executable, "-m", "polishgen", command, "-", "--model", folder],
+        input="żółw".encode("iso-8859-2"),
+        capture_output=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert process.returncode == 2 and process.stdout == b""
+    assert process.stderr == b"error: standard input is not UTF-8: byte 0xbf at 0\n"
+
+
 def test_score_and_bench_print_their_tables(folder, capsys):
     assert main(["score", "Ala ma kota.", "--model", folder]) == 0
     row = capsys.readouterr().out.splitlines()[1].split()

@@ -28,7 +28,7 @@ class PackedLinear(nn.Linear):
     def __init__(self, linear: nn.Linear):
         super().__init__(linear.in_features, linear.out_features, bias=False, device="meta")
         self.weight, self.bias = linear.weight, linear.bias
-        zeros = torch.zeros(self.out_features)
+        zeros = torch.zeros(self.out_features, dtype=torch.float32)
         self.packed_bias = zeros if self.bias is None else self.bias.detach()
         self.packed = torch.fbgemm_pack_gemm_matrix_fp16(self.weight.detach())
 
