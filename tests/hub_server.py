@@ -101,7 +101,7 @@ class Fault:
 
     `status`: answer this error. `cut`: send so many bytes of the body, then close the connection,
     `hold`: but first wait until `release` is set. `reset`: close it with a TCP reset, without `cut`
-    instead of an answer. `spoil`: flip a bit of the body.
+    instead of an answer.
     """
 
     method: str
@@ -111,7 +111,6 @@ class Fault:
     cut: int | None = None
     reset: bool = False
     hold: bool = False
-    spoil: bool = False
     times: int = 1
     reached: threading.Event = field(default_factory=threading.Event)
     release: threading.Event = field(default_factory=threading.Event)
@@ -295,8 +294,6 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         fault = self.fault
-        if fault and fault.spoil:
-            content = bytes([content[0] ^ 1]) + content[1:]
         try:
             if fault and fault.cut is not None:
                 self.wfile.write(content[: fault.cut])

@@ -233,17 +233,17 @@ def test_a_passing_fault_is_got_over(
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (Fault("POST", "/repos/create", status=401, times=9), "does not accept the token"),
+        (Fault("POST", "/repos/create", status=401, times=9), "answers 401"),
         (Fault("POST", "/repos/create", status=402, times=9), "402"),
         (Fault("POST", "/repos/create", status=403, times=9), "403"),
         (Fault("POST", "/repos/create", reset=True, times=9), "cannot be reached"),
-        (Fault("GET", "/api/models/", status=500, times=9), "fault of its own (500)"),
-        (Fault("PUT", "/objects/", status=500, times=99), "fault of its own (500)"),
+        (Fault("GET", "/api/models/", status=500, times=9), "answers 500"),
+        (Fault("PUT", "/objects/", status=500, times=99), "answers 500"),
         (Fault("PUT", "/objects/", reset=True, times=99), "cannot be reached"),
         (Fault("PUT", "/objects/", status=403, times=9), "403"),
-        (Fault("POST", "/validate-yaml", status=500, times=9), "fault of its own (500)"),
+        (Fault("POST", "/validate-yaml", status=500, times=9), "answers 500"),
         (Fault("POST", "/commit/", status=412, times=9), "412"),
-        (Fault("POST", "/commit/", status=429, headers={"Retry-After": "9"}), "in 9 seconds"),
+        (Fault("POST", "/commit/", status=429, headers={"Retry-After": "9"}), "answers 429"),
         (Fault("POST", "/commit/", reset=True, times=9), "cannot be reached"),
     ],
     ids=lambda value: f"{value.pattern} {value.status}" if isinstance(value, Fault) else "",
@@ -291,8 +291,8 @@ def test_nobody_elses_commit_is_overwritten(
     ("token", "message"),
     [
         (None, "log in with `hf auth login`"),
-        ("hf_expired", "does not accept the token"),
-        ("hf_stranger", "the token does not allow it"),
+        ("hf_expired", "answers 401"),
+        ("hf_stranger", "answers 403"),
     ],
 )
 def test_without_the_right_token(

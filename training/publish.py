@@ -30,7 +30,7 @@ from polishgen.checkpoint import (
     find_folder,
 )
 from polishgen.errors import ParameterError, PolishgenError
-from polishgen.hub import HUB_ERRORS, explain, hash_of
+from polishgen.hub import HUB_ERRORS, explain
 from training.model_card import card_files
 from training.space import space_files
 
@@ -127,14 +127,10 @@ def changes(
 
 def is_same(content: Path | bytes, held: RepoFile) -> bool:
     """Whether a file has the hash that the Hub gives for it."""
+    data = content if isinstance(content, bytes) else content.read_bytes()
     if held.lfs is None:
-        return (
-            git_hash(content if isinstance(content, bytes) else content.read_bytes())
-            == held.blob_id
-        )
-    if isinstance(content, bytes):
-        return sha256(content).hexdigest() == held.lfs.sha256
-    return hash_of(content) == held.lfs.sha256
+        return git_hash(data) == held.blob_id
+    return sha256(data).hexdigest() == held.lfs.sha256
 
 
 def set_variables(api: HfApi, space: str, wanted: dict[str, str]) -> None:
