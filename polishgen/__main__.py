@@ -3,12 +3,13 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
 
 from polishgen.bench import PROMPT, measure_decoding, speed_table
-from polishgen.checkpoint import NO_MODELS, bundled_names
+from polishgen.chorus import chorus_of, load_bundled
 from polishgen.errors import CheckpointError, PolishgenError, check_int
 from polishgen.language_model import LanguageModel, load
 from polishgen.parameters import GenerationConfig, in_words, number_from_text
@@ -31,12 +32,12 @@ def generate(options: argparse.Namespace) -> None:
 def score(options: argparse.Namespace) -> None:
     """Prints how well each model predicts the text."""
     text = standard_input() if options.text == "-" else options.text
-    names = options.model or bundled_or_error()
+    models = load_models(options.model, options.revision)
     print(f"{'model':<12} {'tokens':>7} {'perplexity':>11} {'bits/byte':>10}")
-    for name in names:
-        result = load(name, options.revision).score(text)
+    for lm in models:
+        result = lm.score(text)
         print(
-            f"{name:<12} {len(result.tokens):>7} {result.perplexity:>11.2f} "
+            f"{lm.name:<12} {len(result.tokens):>7} {result.perplexity:>11.2f} "
             f"{result.bits_per_byte:>10.3f}"
         )
 
@@ -46,7 +47,7 @@ def models(options: argparse.Namespace) -> None:
     print(
         f"{'name':<12} {'architecture':<12} {'parameters':>11} {'tokenizer':<12} {'bits/byte':>9}"
     )
-    for lm in load_bundled():
+    for lm in load_models(None):
         bits = lm.metrics.get("bits_per_byte")
         shown = f"{bits:.3f}" if isinstance(bits, float) else "unknown"
         print(
@@ -64,20 +65,18 @@ def bench(options: argparse.Namespace) -> None:
         print(app_table(measure_app()))
         return
     torch.set_num_threads(check_int("threads", options.threads, 1, 256))
-    loaded = [load(name) for name in options.model] if options.model else load_bundled()
+    loaded = load_models(options.model)
     print(speed_table([measure_decoding(lm, options.tokens, options.repeats) for lm in loaded]))
 
 
-def load_bundled() -> list[LanguageModel]:
-    """All models that come with the code; `CheckpointError` if there are none."""
-    return [load(name) for name in bundled_or_error()]
-
-
-def bundled_or_error() -> tuple[str, ...]:
-    """Names of the bundled models; `CheckpointError` if there are none."""
-    if not bundled_names():
-        raise CheckpointError(NO_MODELS)
-    return bundled_names()
+def load_models(names: list[str] | None, revision: str | None = None) -> list[LanguageModel]:
+    """The models of these names; if None, the bundled ones and the chorus that they make."""
+    if names:
+        return [load(name, revision) for name in names]
+    models = load_bundled()
+    with suppress(CheckpointError):
+        models.append(chorus_of(models))
+    return models
 
 
 def standard_input() -> str:
@@ -99,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     top = argparse.ArgumentParser("polishgen", description="Small Polish language models.")
     commands = top.add_subparsers(dest="command", required=True)
-    model_help = 'a bundled name, a folder, or "user/repo" on the Hub'
+    model_help = 'a bundled name, "chorus" (all bundled), a folder, or "user/repo" on the Hub'
 
     make = commands.add_parser("generate", help="continue a text")
     make.add_argument("prompt", nargs="?", default=PROMPT, help="- reads standard input")

@@ -22,6 +22,7 @@ from polishgen.parameters import GenerationConfig, check_genre
 from polishgen.tokenizer import Tokenizer
 
 MAX_TEXT_LENGTH = 1_000_000
+CHORUS = "chorus"
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,25 @@ class Score:
 
 
 class LanguageModel:
-    """A loaded model: `name`, `model` (the network), `tokenizer`, `metrics` as measured."""
+    """A loaded model: `name`, `model` (the network), `tokenizer`, `metrics` as measured.
 
-    def __init__(self, name: str, model: nn.Module, tokenizer: Tokenizer, metrics: dict):
+    `folder` is where it was read from, None if it was put together otherwise.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        tokenizer: Tokenizer,
+        metrics: dict,
+        folder: Path | None = None,
+    ):
         self.name, self.model, self.tokenizer, self.metrics = name, model, tokenizer, metrics
+        self.folder = folder
 
     @property
     def architecture(self) -> str:
-        """ "gru", "transformer" or "bdh"."""
+        """ "gru", "transformer", "bdh" or "chorus"."""
         return self.model.config.architecture
 
     @property
@@ -128,8 +140,14 @@ def load(
 ) -> LanguageModel:
     """A model by its bundled name, from a folder, or from a repository "user/repo" on the Hub.
 
-    Raises `CheckpointError` for a model that is missing or damaged, `ParameterError` for a name of
-    no such form.
+    "chorus" is all bundled models as one. Raises `CheckpointError` for a model that is missing or
+    damaged, `ParameterError` for a name of no such form.
     """
-    checkpoint = load_checkpoint(find_folder(name, revision), device)
-    return LanguageModel(str(name), checkpoint.model, checkpoint.tokenizer, checkpoint.metrics)
+    if name == CHORUS and revision is None:
+        # Here, as the chorus is made of language models.
+        from polishgen.chorus import chorus_of, load_bundled
+
+        return chorus_of(load_bundled(device))
+    folder = find_folder(name, revision)
+    read = load_checkpoint(folder, device)
+    return LanguageModel(str(name), read.model, read.tokenizer, read.metrics, folder)
