@@ -1,8 +1,8 @@
 """Several models as one: the geometric mean of their next-token probabilities, renormalised.
 
 Also known as a logarithmic opinion pool. The mean of the models' logits is all that it takes: each
-model's logits are its log-probabilities plus a number that is the same for all tokens, and a softmax
-does not see that.
+model's logits are its log-probabilities plus a number that is the same for all tokens, which a
+softmax does not see.
 """
 
 from collections.abc import Sequence
