@@ -16,14 +16,24 @@ from hypothesis import strategies as st
 
 from polishgen.checkpoint import read_json, save_checkpoint
 from polishgen.errors import ParameterError, PolishgenError
+from polishgen.introspection import neuron_activity
 from polishgen.language_model import LanguageModel, load
 from polishgen.models import build_model, preset_config
 from polishgen.parameters import SamplingConfig
 from polishgen.sampling import SAMPLING_PRESETS
 from training import evaluate, readme
+from training import samples as samples_page
+from training.corpus.cleaning import Document
 from training.measures import compressors, report_samples, samples, text_figures
-from training.measures.copying import copied_share, longest_span, shared_lengths
-from training.measures.held_out import kept_loss, measure_loss, read_corpus
+from training.measures.activity import active_shares
+from training.measures.copying import (
+    compared,
+    copied_share,
+    copied_texts,
+    longest_span,
+    shared_lengths,
+)
+from training.measures.held_out import CorpusTexts, measure_kinds, read_corpus
 from training.measures.real_words import clustered_share, is_real, real_word_share, wilson_interval
 from training.measures.repetition import distinct, longest_loop
 from training.measures.text_figures import PASSAGE_WORDS, PASSAGES, all_figures, human_sets
@@ -185,9 +195,20 @@ def test_a_passage_of_the_training_text_is_found_whole_and_only_it():
     copied = training[3][50:62]
     lengths = shared_lengths([[*foreign, *copied, *foreign], foreign], training)
     assert longest_span(lengths) == 12
-    # 72 words hold 65 8-grams, five of them inside the copy; the other text holds 23, none copied.
-    assert copied_share(lengths) == 5 / (65 + 23)
+    # Twelve of 72 words, which is less than a fifth; the other text has 30 of its own.
+    assert copied_share(lengths) == 12 / (72 + 30)
+    assert copied_texts(lengths) == 0
+    assert copied_texts(shared_lengths([[*copied, *foreign]], training)) == 1
+    # Spans of seven words are nobody's; two that overlap are counted once.
     assert (copied_share([np.array([7, 6])]), longest_span([])) == (0.0, 0)
+    assert copied_share([np.array([9, 8, 8, 1, 1, 1, 1, 1, 1, 1, 1, 1])]) == 10 / 12
+
+
+def test_a_tale_with_other_names_and_animals_is_a_copy():
+    tale = words_of("Pewnego dnia Hania spotkała lisa i dała lisowi trzy duże jabłka na drogę")
+    other = words_of("Pewnego dnia Zosia spotkała wilka i dała wilkowi trzy duże jabłka na drogę")
+    assert longest_span(shared_lengths([compared(other)], [compared(tale)])) == len(tale)
+    assert longest_span(shared_lengths([compared(other)], [other])) < len(tale)
 
 
 def test_figures_tell_a_copyist_from_a_writer_and_a_parrot(corpus):
@@ -197,7 +218,8 @@ def test_figures_tell_a_copyist_from_a_writer_and_a_parrot(corpus):
     copied = [words_of(corpus.training[0])[:100], words_of(corpus.training[1])[:100]]
     loop = [["raz", "dwa"] * 50] * 2
     fresh, copied, loop, first = all_figures([fresh, copied, loop, human[0]], corpus.training)
-    assert (fresh.copied_8_grams, copied.copied_8_grams) == (0.0, 1.0)
+    assert (fresh.copied_words, copied.copied_words) == (0.0, 1.0)
+    assert (fresh.copied_texts, copied.copied_texts) == (0, 2)
     assert (fresh.longest_loop, loop.longest_loop) == (0, 100)
     assert copied.longest_copied_span == 100
     assert loop.distinct_2 == 2 / 198 and first.distinct_2 < 1
@@ -260,32 +282,20 @@ def test_compressors_are_measured_once_a_corpus(corpus, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", sorted(NARROW))
 def test_samples_are_what_generate_writes(name, tiny_corpus):
     lm = random_model(name, tiny_corpus)
-    presets = {
-        "plain": SamplingConfig(temperature=0.9),
-        "penalised": SamplingConfig(
-            temperature=1.1, top_k=40, top_p=0.9, min_p=0.01, repetition_penalty=1.2
-        ),
-    }
+    sampling = SamplingConfig(temperature=1.1, top_k=40, min_p=0.01, repetition_penalty=1.2)
     prompts = ("", "Stary młynarz", "Ktoś")
-    found = samples.generate_samples(lm, presets, min_words=1, prompts=prompts, new_tokens=40)
-    for preset, texts in found.items():
-        assert [(s.prompt, s.seed) for s in texts[:6]] == [
-            (prompt, seed) for prompt in prompts for seed in (0, 1)
-        ]
-        config = presets[preset]
-        for sample in texts:
-            pieces = list(
-                lm.stream(sample.prompt, max_new_tokens=40, seed=sample.seed, **dict(config))
-            )
-            assert sample.text == "".join(piece.text for piece in pieces)
-            assert sample.ended == (pieces[-1].finish_reason == "boundary")
+    found = samples.generate_samples(lm, sampling, prompts, min_words=1, new_tokens=40)
+    assert [(s.prompt, s.seed) for s in found] == [(p, seed) for seed in (0, 1) for p in prompts]
+    for sample in found:
+        options = dict(sampling) | {"seed": sample.seed, "max_new_tokens": 40}
+        assert sample.text == lm.generate(sample.prompt, **options)
+        assert sample.ended == (len(lm.tokenizer.encode(sample.text)) < 40)
 
 
 def test_more_seeds_until_there_are_words_enough(tiny_corpus):
     lm = random_model("gru", tiny_corpus)
     few, many = (
-        samples.generate_samples(lm, {"plain": SamplingConfig()}, words, ("Ktoś",), 60)["plain"]
-        for words in (1, 60)
+        samples.generate_samples(lm, SamplingConfig(), ("Ktoś",), words, 60) for words in (1, 60)
     )
     assert samples.count_words(many) >= 60 > samples.count_words(many[:-1])
     assert many[: len(few)] == few and [s.seed for s in many] == list(range(len(many)))
@@ -294,18 +304,26 @@ def test_more_seeds_until_there_are_words_enough(tiny_corpus):
 # --- loss ------------------------------------------------------------------------------------
 
 
-def test_the_loss_is_over_all_of_the_held_out_text(corpus, tiny_corpus):
+def test_the_loss_is_over_all_of_the_held_out_text_kind_by_kind(corpus, tiny_corpus):
     lm = random_model("transformer", tiny_corpus)
-    loss = measure_loss(lm, corpus.held_out)
-    size = sum(len(text.encode()) for text in corpus.held_out)
-    assert loss["held_out_bytes"] == size
-    nats = loss["held_out_loss"] * loss["held_out_tokens"]
-    assert loss["bits_per_byte"] == pytest.approx(nats / math.log(2) / size)
-    lm.metrics = {"bits_per_byte": 1.0}
-    assert kept_loss(lm, corpus.held_out) is None
-    lm.metrics = loss | {"parameters": 7}
-    assert kept_loss(lm, corpus.held_out) == loss
-    assert kept_loss(lm, corpus.held_out[1:]) is None
+    novel, tale = (
+        Document("Dom stoi.", {"kind": "novel"}),
+        Document("Żył raz król.", {"kind": "tale"}),
+    )
+    texts = CorpusTexts([], [tale, novel, tale, novel], "digest")
+    losses = measure_kinds(lm, texts, keep=False)
+    assert list(losses) == ["novel", "tale"]
+    for document, loss in ((novel, losses["novel"]), (tale, losses["tale"])):
+        score = lm.score(document.text)
+        assert loss["bits_per_byte"] == pytest.approx(score.bits_per_byte)
+        assert (loss["documents"], loss["bytes"]) == (2, 2 * len(document.text.encode()))
+    assert texts.texts() == [novel.text] * 2
+    lm.metrics = {"held_out": losses | {"tale": {"bytes": losses["tale"]["bytes"], "kept": True}}}
+    assert measure_kinds(lm, texts, keep=True)["tale"].get("kept")
+    assert measure_kinds(lm, texts, keep=False) == losses
+    lm.metrics["held_out"]["tale"]["bytes"] -= 1
+    assert measure_kinds(lm, texts, keep=True) == losses
+    assert list(measure_kinds(lm, corpus, keep=False)) == ["novel"]
 
 
 # --- the report ------------------------------------------------------------------------------
@@ -364,9 +382,14 @@ def bundle(tiny_corpus, tmp_path, monkeypatch):
     folder = tmp_path / "checkpoints"
     for name in ("gru", "transformer"):
         lm = random_model(name, tiny_corpus)
-        save_checkpoint(folder / name, lm.model, lm.tokenizer, {"training_seconds": 60})
+        stages = [{"command": "train it", "steps": 3, "tokens": 1234, "seconds": 60}]
+        metrics = {"training_seconds": 60, "stages": stages}
+        save_checkpoint(folder / name, lm.model, lm.tokenizer, metrics)
     page = tmp_path / "README.md"
-    page.write_text("before\n<!-- evaluation -->\nold\n<!-- /evaluation -->\nafter\n")
+    page.write_text(
+        "before\n<!-- evaluation -->\nold\n<!-- /evaluation -->\nafter\n"
+        "<!-- stages --><!-- /stages -->"
+    )
     monkeypatch.setattr("polishgen.checkpoint.BUNDLED", folder)
     monkeypatch.setattr(evaluate, "BUNDLED", folder)
     monkeypatch.setattr(evaluate, "README", page)
@@ -387,16 +410,18 @@ def test_the_command_writes_metrics_and_readme(bundle, tiny_corpus, capsys):
         n: read_json(bundle / "checkpoints" / n / "metrics.json") for n in NARROW if n != "bdh"
     }
     page = (bundle / "README.md").read_text()
-    assert page.startswith("before\n<!-- evaluation -->\n") and page.endswith(
-        "evaluation -->\nafter\n"
-    )
+    assert page.startswith("before\n<!-- evaluation -->\n")
+    assert "evaluation -->\nafter\n<!-- stages -->" in page
+    assert "| GRU | 3 | 1,234 | 1 | `train it` |" in page
     assert "old" not in page
     for name, values in metrics.items():
         assert values["tokens_per_second"] > 0
         assert values["training_seconds"] == 60
         lm = load(bundle / "checkpoints" / name)
         assert values["parameters"] == lm.parameters
-        assert f"| {values['parameters']:,} | {values['held_out_loss']:.3f} |" in page
+        bits, loss = values["bits_per_byte"], values["held_out_loss"]
+        assert f"| {bits:.3f} | {loss:.3f} |" in page
+        assert values["held_out"]["novel"]["bits_per_byte"] == bits
         assert set(values["evaluation"]["presets"]) == set(SAMPLING_PRESETS)
         for figures in values["evaluation"]["presets"].values():
             share = figures["real_words"]
@@ -404,12 +429,13 @@ def test_the_command_writes_metrics_and_readme(bundle, tiny_corpus, capsys):
             assert f"{100 * share['share']:.1f} % (" in page
         card = (bundle / "checkpoints" / name / "README.md").read_text()
         share = values["evaluation"]["presets"]["balanced"]["real_words"]
-        assert f"| {100 * share['share']:.1f} % (95 %: " in card
+        assert f"| {100 * share['share']:.1f} % (" in card
+        assert "| 1 | 3 | 1,234 | 1 | `train it` |" in card
         shown = values["evaluation"]["first_sample"]
         assert shown["text"] == lm.generate(shown["prompt"], seed=0)
     human = metrics["gru"]["evaluation"]["human"]
     # The invented documents repeat a handful of phrases, held out or not.
-    assert human["real_words"]["share"] > 0.9 and human["copied_8_grams"] > 0.5
+    assert human["real_words"]["share"] > 0.9 and human["copied_words"] > 0.5
     before = page
     assert evaluate.main(["--data", str(tiny_corpus), "--keep-loss", "--models", "gru"]) == 0
     assert (bundle / "README.md").read_text() == before
@@ -429,12 +455,11 @@ def test_a_model_elsewhere_leaves_readme_alone(bundle, tiny_corpus, tmp_path, ca
 
 
 def test_readme_without_its_markers_is_left_alone():
-    for text in ("nothing", readme.END + readme.START, readme.START * 2 + readme.END):
+    start, end = "<!-- x -->", "<!-- /x -->"
+    for text in ("nothing", end + start, start * 2 + end):
         with pytest.raises(PolishgenError, match="once each"):
-            readme.replace_section(text, "new")
-    assert readme.replace_section("a" + readme.START + "b" + readme.END + "c", "new") == (
-        f"a{readme.START}\nnew\n{readme.END}c"
-    )
+            readme.replace_section(text, "x", "new")
+    assert readme.replace_section(f"a{start}b{end}c", "x", "new") == f"a{start}\nnew\n{end}c"
 
 
 def test_a_sample_cannot_leave_its_block():
@@ -443,10 +468,44 @@ def test_a_sample_cannot_leave_its_block():
 
 
 @pytest.mark.parametrize(
-    ("copied", "words"),
-    [(0.031, "none has 8-grams of it more than 2 points"), (0.05, "GRU at careful")],
+    ("words", "texts", "said"),
+    [
+        (0.031, 0, "nowhere 2 points more"),
+        (0.05, 0, "GRU at careful"),
+        (0.0, 1, "GRU at careful"),
+    ],
 )
-def test_copying_is_said_plainly(copied, words):
-    figures = {"copied_8_grams": copied}
-    evaluation = {"human": {"copied_8_grams": 0.012}, "presets": {"careful": figures}}
-    assert words in readme.copying_verdict({"gru": {"evaluation": evaluation}})
+def test_copying_is_said_plainly(words, texts, said):
+    row = {"copied_words": words, "copied_texts": texts}
+    human = {"copied_words": 0.012, "copied_texts": 0}
+    evaluation = {"human": human, "human_by_genre": {}, "presets": {"careful": row}}
+    assert said in readme.copying_verdict({"gru": {"evaluation": evaluation}})
+    tales = evaluation | {"presets": {}, "genres": {"tale": row}, "human_by_genre": {"tale": human}}
+    said = said.replace("at careful", "in genre tale")
+    assert said in readme.copying_verdict({"gru": {"evaluation": tales}})
+
+
+def test_activity_counts_what_is_above_zero(tiny_corpus):
+    lm = random_model("bdh", tiny_corpus)
+    shares = active_shares(lm, "Stary młynarz szedł przez wieś.")
+    assert {key: len(row) for key, row in shares.items()} == {"x": 2, "y": 2, "x·y": 2}
+    assert shares["x·y"] == pytest.approx(
+        neuron_activity(lm, "Stary młynarz szedł przez wieś.").firing_share
+    )
+    with torch.no_grad():
+        lm.model.encoder.zero_()
+    assert active_shares(lm, "Stary młynarz")["x"] == [0, 0]
+    assert "layer 2" in list(readme.activity({"bdh": {"activity": shares}}))[1]
+
+
+def test_the_page_of_samples_has_every_prompt_model_genre_and_seed(bundle, capsys):
+    out = bundle / "samples.md"
+    assert (
+        samples_page.main(["--models", str(bundle / "checkpoints" / "gru"), "--out", str(out)]) == 0
+    )
+    page = out.read_text(encoding="utf-8")
+    assert page.count("```text\n") == 3 * 3 * 3
+    for prompt in samples_page.PROMPTS:
+        assert page.count(f"### {prompt}") == 3
+    assert samples_page.main(["--models", "nonsense"]) == 2
+    assert "nonsense" in capsys.readouterr().err

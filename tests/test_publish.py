@@ -33,11 +33,19 @@ METRICS = {
     "perplexity": 17.4368,
     "bits_per_byte": 1.612345,
     "tokens_per_second": 123.4,
-    "held_out_bytes": 2_000_000,
+    "held_out": {"tale": {"documents": 2, "bytes": 1234, "bits_per_byte": 1.25}},
     "training_tokens": 3_000_000,
     "training_seconds": 7_260.0,
     "corpus": {"source": "data/invented_novels.jsonl.zst", "held_out": ["Nikt: Nigdy", "X: Y"]},
     "training": {"model": "gru", "preset": "compact"},
+    "stages": [
+        {
+            "command": "python -m training.train --model gru",
+            "steps": 200,
+            "tokens": 3_000_000,
+            "seconds": 7_260.0,
+        }
+    ],
     "evaluation": {
         "presets": {"balanced": {"real_words": {"share": 0.971, "low": 0.96, "high": 0.98}}}
     },
@@ -401,11 +409,11 @@ def test_the_front_matter_says_what_was_measured(bundled: Path):
 
 def test_the_text_says_what_was_measured(bundled: Path):
     card = card_files(bundled / "gru", REPOSITORY)["README.md"].decode()
-    for figure in ("1.612", "17.44", "123 tokens/s", "97.1 % (95 %: 96.0–98.0)", "121 minutes"):
+    for figure in ("1.612", "17.44", "123 tokens per second", "97.1 % (96.0–98.0)", "121 minutes"):
         assert figure in card
-    assert "2,000,000 bytes: Nikt: Nigdy; X: Y" in card
+    assert "| Bits per byte, held-out tales (2, 1,234 bytes) | 1.250 |" in card
     assert "](training_curve.png)" in card
-    assert "--preset compact" in card
+    assert "| 1 | 200 | 3,000,000 | 121 | `python -m training.train --model gru` |" in card
 
 
 def test_the_card_claims_nothing_that_was_not_measured(tmp_path: Path):

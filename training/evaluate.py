@@ -1,8 +1,9 @@
 """Evaluates the checkpoints: `python -m training.evaluate`.
 
-Measures each model on the held-out novels and on samples from fixed prompts and seeds, and writes
-the figures into its `metrics.json` and model card and into README. Notable: every figure that
-speaks of generated text stands beside the same figure for human text, from the held-out novels.
+Measures each model, and all of them together, on held-out documents of every kind and on samples
+from fixed prompts and seeds. Writes the figures into each `metrics.json` and model card and into
+README. Notable: every figure that speaks of generated text stands beside the same figure for
+people's text of the same genre, from the held-out documents.
 """
 
 import argparse
@@ -18,56 +19,100 @@ from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names, find_fold
 from polishgen.errors import PolishgenError
 from polishgen.language_model import LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS
+from training.measures.activity import active_shares
 from training.measures.compressors import compressor_rows
-from training.measures.held_out import CorpusTexts, kept_loss, measure_loss, read_corpus
+from training.measures.held_out import MAIN_KIND, CorpusTexts, measure_kinds, read_corpus
 from training.measures.real_words import dictionary, real_word_share
 from training.measures.report_samples import report_shares
 from training.measures.samples import (
+    GENRE_PROMPTS,
     NEW_TOKENS,
     PROMPTS,
     Sample,
     first_sample,
     generate_samples,
 )
-from training.measures.text_figures import all_figures, comparable, human_sets, mean_figures
+from training.measures.text_figures import (
+    TextFigures,
+    all_figures,
+    comparable,
+    human_sets,
+    mean_figures,
+)
 from training.memory import keep_freed_memory
 from training.model_card import write_card
 from training.readme import README, write_readme
 
 MIN_WORDS = 2000
 SPEED_TEXTS = 3
+DEFAULT_PRESET = "balanced"
+
+# What a set of samples is of: a genre (None: without its control code) and a sampling preset.
+SetName = tuple[str | None, str]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A model, its loss under the names of `metrics.json`, and its samples by preset."""
+    """A model, its loss on held-out documents by kind, and its sets of samples."""
 
     folder: Path
     lm: LanguageModel
-    loss: dict[str, float]
-    samples: dict[str, list[Sample]]
+    held_out: dict[str, dict]
+    samples: dict[SetName, list[Sample]]
 
 
-def measure(folder: Path, texts: Sequence[str], keep: bool) -> Measured:
+def measure(folder: Path, corpus: CorpusTexts, keep: bool) -> Measured:
     """Loads, measures and samples a model, and tells how long that took."""
     lm, started = load(folder), time.perf_counter()
-    loss = (kept_loss(lm, texts) if keep else None) or measure_loss(lm, texts)
+    held_out = measure_kinds(lm, corpus, keep)
     measured = time.perf_counter()
-    bits = f"{loss['bits_per_byte']:.3f} bits per byte"
-    print(f"{folder.name}: {bits} ({measured - started:.0f} s)", flush=True)
-    samples = generate_samples(lm, SAMPLING_PRESETS, MIN_WORDS, PROMPTS, NEW_TOKENS)
+    bits = ", ".join(f"{kind} {loss['bits_per_byte']:.3f}" for kind, loss in held_out.items())
+    print(f"{folder.name}: bits per byte: {bits} ({measured - started:.0f} s)", flush=True)
+    samples = {
+        (genre, preset): generate_samples(
+            lm,
+            SAMPLING_PRESETS[preset],
+            GENRE_PROMPTS[genre] if genre else PROMPTS,
+            MIN_WORDS,
+            NEW_TOKENS,
+            genre,
+        )
+        for genre, preset in set_names(lm)
+    }
     count, seconds = sum(map(len, samples.values())), time.perf_counter() - measured
     print(f"{folder.name}: {count} samples ({seconds:.0f} s)", flush=True)
-    return Measured(folder, lm, loss, samples)
+    return Measured(folder, lm, held_out, samples)
+
+
+def set_names(lm: LanguageModel) -> list[SetName]:
+    """Every preset without a genre, and every genre at the default setting."""
+    genres = [genre for genre in GENRE_PROMPTS if genre in getattr(lm.tokenizer, "genres", ())]
+    return [(None, preset) for preset in SAMPLING_PRESETS] + [(g, DEFAULT_PRESET) for g in genres]
 
 
 def decoding_speed(lm: LanguageModel) -> float:
-    """Tokens a second on this machine: the median over a few texts."""
+    """Tokens per second on this machine: the median over a few texts."""
     rates = []
     for seed in range(SPEED_TEXTS):
         pieces = list(lm.stream(PROMPT, max_new_tokens=NEW_TOKENS, seed=seed))
         rates.append(sum(len(piece.token_ids) for piece in pieces) / pieces[-1].seconds)
     return median(rates)
+
+
+def human_texts(corpus: CorpusTexts) -> dict[str | None, list[list[list[str]]]]:
+    """Sets of people's passages by genre; a genre with too little held-out text is left out."""
+    sets: dict[str | None, list] = {None: human_sets(corpus.texts())}
+    for genre in GENRE_PROMPTS:
+        try:
+            sets[genre] = human_sets(corpus.texts(genre))
+        except PolishgenError:
+            continue
+    return sets
+
+
+def figures_of(real_words: Sequence[Sequence[str]], figures: TextFigures) -> dict:
+    """A row of figures for `metrics.json`."""
+    return {"real_words": asdict(real_word_share(real_words)), **asdict(figures)}
 
 
 def evaluate(folders: Sequence[Path], corpus: CorpusTexts, keep: bool = False) -> None:
@@ -76,40 +121,60 @@ def evaluate(folders: Sequence[Path], corpus: CorpusTexts, keep: bool = False) -
     `keep`: take the loss that stands there already, if it is over this text. `PolishgenError` for
     a folder without a model, and for held-out text too short to compare with.
     """
-    human = human_sets(corpus.held_out)
-    models = [measure(folder, corpus.held_out, keep) for folder in folders]
-    sets = [comparable(texts) for model in models for texts in model.samples.values()]
-    figures = all_figures([*sets, *human], corpus.training)
-    generated, human_figures = iter(figures[: len(sets)]), figures[len(sets) :]
+    human = human_texts(corpus)
+    models = [measure(folder, corpus, keep) for folder in folders]
+    written = [comparable(texts) for model in models for texts in model.samples.values()]
+    # The training text is gone through once for all of them.
+    figures = iter(
+        all_figures([*written, *(s for g in human.values() for s in g)], corpus.training)
+    )
+    rows = [
+        {
+            name: figures_of([sample.words for sample in texts], next(figures))
+            for name, texts in model.samples.items()
+        }
+        for model in models
+    ]
+    human_rows = {
+        genre: figures_of(
+            [words for each in sets for words in each],
+            mean_figures([next(figures) for _ in sets]),
+        )
+        for genre, sets in human.items()
+    }
     shared = {
         "corpus": corpus.digest,
         "dictionary": dictionary(),
         "prompts": len(PROMPTS),
         "new_tokens": NEW_TOKENS,
         "compressors": compressor_rows(corpus),
-        "human": {
-            "real_words": asdict(real_word_share([words for each in human for words in each])),
-            **asdict(mean_figures(human_figures)),
-        },
+        "human": human_rows[None],
+        "human_by_genre": {genre: row for genre, row in human_rows.items() if genre},
     }
     report = report_shares()
-    for model in models:
-        presets = {
-            preset: {
-                "real_words": asdict(real_word_share([sample.words for sample in texts])),
-                **asdict(next(generated)),
-            }
-            for preset, texts in model.samples.items()
+    for model, sets in zip(models, rows, strict=True):
+        evaluation = {
+            **shared,
+            "presets": {preset: row for (genre, preset), row in sets.items() if genre is None},
+            "genres": {genre: row for (genre, _), row in sets.items() if genre},
+            "first_sample": first_sample(model.lm),
         }
-        evaluation = {**shared, "presets": presets, "first_sample": first_sample(model.lm)}
         if model.lm.architecture in report:
             evaluation["report"] = {"real_words": asdict(report[model.lm.architecture])}
+        main = model.held_out[MAIN_KIND]
         measured = {
             "parameters": model.lm.parameters,
             "tokens_per_second": round(decoding_speed(model.lm), 1),
-            **model.loss,
+            "held_out_loss": main["loss"],
+            "perplexity": main["perplexity"],
+            "bits_per_byte": main["bits_per_byte"],
+            "held_out_tokens": main["tokens"],
+            "held_out_bytes": main["bytes"],
+            "held_out": model.held_out,
             "evaluation": evaluation,
         }
+        if model.lm.architecture == "bdh":
+            measured["activity"] = active_shares(model.lm, corpus.texts()[0])
         write_json(model.folder / METRICS_FILE, model.lm.metrics | measured)
         write_card(model.folder)
 
@@ -124,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--keep-loss",
         action="store_true",
-        help="keep the loss that the training's export measured, which is most of the work",
+        help="keep the loss that metrics.json has for the same text, which is most of the work",
     )
     options = parser.parse_args(arguments)
     keep_freed_memory()

@@ -17,6 +17,7 @@ from polishgen.checkpoint import BUNDLED, LOG_FILE
 from polishgen.language_model import LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS, describe
 from training.log import read_log
+from training.readme import KINDS, share_cell, stage_cells, table
 
 CARD_FILE = "README.md"
 CURVE_FILE = "training_curve.png"
@@ -24,14 +25,17 @@ NAMES = {"gru": "GRU", "transformer": "decoder-only Transformer", "bdh": "Dragon
 FIRST_SEED = 0
 # (key in metrics.json, metric's type on the Hub, its name there)
 EVALUATED = (
-    ("perplexity", "perplexity", "Perplexity a token"),
+    ("perplexity", "perplexity", "Perplexity per token"),
     ("bits_per_byte", "bits_per_byte", "Bits per byte"),
-    ("tokens_per_second", "tokens_per_second", "Decoding speed on a CPU, tokens/s"),
+    ("tokens_per_second", "tokens_per_second", "Decoding speed on a CPU, tokens per second"),
 )
+DAMPING = """\
+The synapses ρ of this BDH fade: each head has its own half-life (`half_lives` in `config.json`).
+That damping is ours, near RetNet's (arXiv 2307.08621); the paper (arXiv 2509.26507) has none."""
 LIMITS = """\
-It is a small model that has read only old novels: it knows their words, manners and prejudices, no
-facts and nothing of today. What it writes is made up. Do not use it for advice, for facts about
-people, or where a reader could take its text for a human's."""
+It is a small model that has read only old books and simple tales: it knows their words, manners and
+prejudices, no facts and nothing of today. What it writes is made up. Do not use it for advice, for
+facts about people, or where a reader could take its text for a person's."""
 
 
 def write_card(folder: Path) -> None:
@@ -65,17 +69,17 @@ def model_card(lm: LanguageModel, name: str, curve: bool) -> str:
         library_name="polishgen",
         pipeline_tag="text-generation",
         tags=[lm.architecture, "polish", "small-language-model"],
-        datasets=[data_set(lm.metrics)],
+        datasets=data_sets(lm.metrics),
         model_name=name.split("/")[-1],
         eval_results=eval_results(lm.metrics) or None,
     )
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n{card_text(lm, name, curve)}"))
 
 
-def data_set(metrics: dict) -> str:
-    """Name of the data set that the model was trained on and measured with."""
-    source = metrics.get("corpus", {}).get("source", "polish_novels")
-    return Path(source).name.split(".")[0]
+def data_sets(metrics: dict) -> list[str]:
+    """Names of the data sets that the model was trained on and measured with."""
+    sources = metrics.get("corpus", {}).get("source", "polish_novels").split(", ")
+    return [Path(source).name.split(".")[0] for source in sources]
 
 
 def eval_results(metrics: dict) -> list[EvalResult]:
@@ -83,7 +87,7 @@ def eval_results(metrics: dict) -> list[EvalResult]:
     return [
         EvalResult(
             task_type="text-generation",
-            dataset_type=data_set(metrics),
+            dataset_type=data_sets(metrics)[0],
             dataset_name="Polish novels, held out",
             dataset_split="held out",
             metric_type=kind,
@@ -101,10 +105,7 @@ def card_text(lm: LanguageModel, name: str, curve: bool) -> str:
     title = f"polishgen {lm.architecture}"
     if preset := training.get("preset"):
         title += f" ({preset})"
-    origin = "It was trained from scratch on public-domain Polish novels."
-    if preset:
-        command = f"python -m training.train --model {lm.architecture} --preset {preset}"
-        origin = origin[:-1] + f", with `{command}`."
+    origin = "It was trained from scratch on Polish books and tales, all free to use."
     what = (
         f"A {NAMES[lm.architecture]} with {lm.parameters:,} parameters that continues Polish prose."
     )
@@ -119,15 +120,25 @@ def card_text(lm: LanguageModel, name: str, curve: bool) -> str:
         f"({describe(SAMPLING_PRESETS['balanced'])}) and the first seed, not picked:",
         sample_block(lm),
     ]
+    if lm.architecture == "bdh" and getattr(lm.model.config, "half_lives", ()):
+        parts.insert(2, " ".join(DAMPING.split()))
     if rows := list(figure_rows(lm)):
         parts += ["## Figures", "\n".join(["| | |", "|---|---|", *rows])]
         parts.append(
-            "`metrics.json` holds them all, with the whole training configuration. Held-out novels "
-            "are whole books that the training never saw; bits per byte compare across tokenizers, "
-            "perplexities do not."
+            "`python -m training.evaluate` measures all of this and keeps it in `metrics.json`. "
+            "Held-out documents are whole ones that the training never saw, each read from a "
+            "document boundary with its genre's control code; bits per byte compare across "
+            "tokenizers, perplexities do not."
         )
+    stages = [
+        (str(number), *stage_cells(s)) for number, s in enumerate(lm.metrics.get("stages", ()), 1)
+    ]
+    if stages or curve:
+        parts.append("## Training")
+    if stages:
+        parts.append(table(("stage", "steps", "tokens", "minutes", "command"), stages))
     if curve:
-        parts += ["## Training", f"![Loss against tokens read]({CURVE_FILE})"]
+        parts.append(f"![Loss against tokens read]({CURVE_FILE})")
     parts += ["## Limits", LIMITS]
     lines = (part if part[0] in "#|!" or "```" in part else wrap(part) for part in parts)
     return "\n\n".join(lines) + "\n"
@@ -150,23 +161,26 @@ def sample_block(lm: LanguageModel) -> str:
 def figure_rows(lm: LanguageModel) -> Iterator[str]:
     """Rows of the table of figures, as far as they were measured."""
     metrics = lm.metrics
-    if "bits_per_byte" in metrics:
+    for kind, loss in metrics.get("held_out", {}).items():
+        text = f"{KINDS.get(kind, kind)} ({loss['documents']}, {loss['bytes']:,} bytes)"
+        yield f"| Bits per byte, held-out {text} | {loss['bits_per_byte']:.3f} |"
+    if "bits_per_byte" in metrics and "held_out" not in metrics:
         yield f"| Bits per byte, held-out novels | {metrics['bits_per_byte']:.3f} |"
     if "perplexity" in metrics:
         tokenizer = f"{lm.tokenizer.name}, {lm.tokenizer.n_vocab:,} tokens"
-        yield f"| Perplexity a token ({tokenizer}) | {metrics['perplexity']:.2f} |"
-    if "held_out_bytes" in metrics:
-        titles = "; ".join(metrics.get("corpus", {}).get("held_out", ()))
-        size = f"{metrics['held_out_bytes']:,} bytes"
-        yield f"| Held-out novels | {size}{': ' + titles if titles else ''} |"
+        yield f"| Perplexity per token, novels ({tokenizer}) | {metrics['perplexity']:.2f} |"
     presets = metrics.get("evaluation", {}).get("presets", {})
     for preset, figures in presets.items():
-        words = figures["real_words"]
-        share, low, high = (f"{100 * words[key]:.1f}" for key in ("share", "low", "high"))
         sampling = describe(SAMPLING_PRESETS[preset])
-        yield f"| Real words, {preset} ({sampling}) | {share} % (95 %: {low}–{high}) |"
+        yield f"| Real words, {preset} ({sampling}) | {share_cell(figures['real_words'])} |"
+    for genre, figures in metrics.get("evaluation", {}).get("genres", {}).items():
+        yield f"| Real words, genre {genre} | {share_cell(figures['real_words'])} |"
+    for name, shares in metrics.get("activity", {}).items():
+        layers = ", ".join(f"{100 * share:.1f} %" for share in shares)
+        yield f"| Active neurons {name} by layer | {layers} |"
     if "tokens_per_second" in metrics:
-        yield f"| Decoding on a CPU | {metrics['tokens_per_second']:.0f} tokens/s |"
+        speed = f"{metrics['tokens_per_second']:.0f} tokens per second"
+        yield f"| Decoding on a CPU | {speed} |"
     if "training_tokens" in metrics:
         yield f"| Tokens trained on | {metrics['training_tokens']:,} |"
     if "training_seconds" in metrics:
@@ -183,7 +197,7 @@ def training_curve(log: Path) -> bytes:
     millions = [count / 1e6 for count in tokens]
     axes.plot(millions, train_loss, color="#0072b2", marker=".", label="training text")
     axes.plot(millions, val_loss, color="#d55e00", marker=".", label="held-out novels")
-    axes.set(xlabel="tokens read (millions)", ylabel="loss (nats a token)")
+    axes.set(xlabel="tokens read (millions)", ylabel="loss (nats per token)")
     axes.grid(alpha=0.3)
     axes.legend()
     picture = io.BytesIO()

@@ -414,6 +414,17 @@ def groups_of(lemma: str) -> tuple[Group, ...]:
     return tuple(group for group in GROUPS if lemma in group.lemmas)
 
 
+@cache
+def exchangeable() -> dict[str, str]:
+    """For each form of each lemma that can be exchanged, in lower case, a sign of its group."""
+    return {
+        form: f"#{number}"
+        for number, group in enumerate(GROUPS)
+        for lemma in group.lemmas
+        for form in paradigm(group, lemma).cells
+    }
+
+
 def vary_tale(text: str, seed: int | str) -> str:
     """The tale with other words; the same for the same seed."""
     chance, tale = random.Random(seed), Tale(text)

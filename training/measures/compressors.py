@@ -56,14 +56,14 @@ def growth(
 
 
 def compressor_rows(corpus: CorpusTexts, file: Path = MEASURED) -> dict[str, float]:
-    """Bits per byte of the held-out text, by name.
+    """Bits per byte of the held-out novels, by name.
 
     They take minutes and depend on the corpus alone, so they are kept in `file` and only measured
     anew for another corpus.
     """
     if file.is_file() and (known := read_json(file)).get("corpus") == corpus.digest:
         return known["bits_per_byte"]
-    context, text = ("\n".join(texts).encode() for texts in (corpus.training, corpus.held_out))
+    context, text = ("\n".join(texts).encode() for texts in (corpus.training, corpus.texts()))
     bits = {
         "xz -9": xz_bits_per_byte(context, text),
         f"PPMd, order {PPMD_ORDER}": ppmd_bits_per_byte(context, text),

@@ -1,6 +1,7 @@
 """What a text shares with the training text, word for word.
 
-Words are compared in lower case, punctuation aside. Notable: nothing is hashed. For all places of
+Words are compared in lower case, punctuation aside, and words that training exchanges for each
+other in tales (names, animals, …) count as equal. Notable: nothing is hashed. For all places of
 the queries at once, matches of L words are extended to L + 1 by sorting pairs (match, next word),
 so the lengths are exact; what does not match falls away, and after a few rounds hardly anything is
 left of the training text.
@@ -11,9 +12,20 @@ from itertools import pairwise
 
 import numpy as np
 
-NGRAM = 8
+from training.corpus.variation import exchangeable
+
+# Fewer words in a row than this are nobody's.
+SPAN = 8
+# A text of which so much stands in the training text does not count as written.
+COPIED = 0.2
 # Stands for the border of a text, in queries and training text alike but never equal.
 QUERY_BORDER, TRAINING_BORDER = 0, 1
+
+
+def compared(words: Iterable[str]) -> list[str]:
+    """Words as they are compared."""
+    alike = exchangeable()
+    return [alike.get(word.lower(), word.lower()) for word in words]
 
 
 def shared_lengths(
@@ -21,7 +33,7 @@ def shared_lengths(
 ) -> list[np.ndarray]:
     """For each word of each query, how many words from there on also stand in a training text.
 
-    Returns an int64 array a query. Memory: about 50 bytes a training word at the peak.
+    Returns an int64 array per query. Memory: about 50 bytes per training word at the peak.
     """
     ids = {}
     for query in queries:
@@ -67,11 +79,21 @@ def match_lengths(queries: np.ndarray, training: np.ndarray, n_words: int) -> np
     return lengths
 
 
+def copied_words(shared: np.ndarray) -> np.ndarray:
+    """Which words of a text lie in a span of `SPAN` or more that stands in the training text."""
+    ends = np.where(shared >= SPAN, np.arange(len(shared)) + shared, 0)
+    return np.maximum.accumulate(ends) > np.arange(len(shared))
+
+
 def copied_share(lengths: Sequence[np.ndarray]) -> float:
-    """The share of 8-grams that stand in the training text; 0 where texts are shorter than that."""
-    starts = [shared[: max(0, len(shared) - NGRAM + 1)] for shared in lengths]
-    total = sum(map(len, starts))
-    return sum(int((shared >= NGRAM).sum()) for shared in starts) / total if total else 0.0
+    """The share of all words that lie in copied spans."""
+    total = sum(map(len, lengths))
+    return sum(int(copied_words(shared).sum()) for shared in lengths) / total if total else 0.0
+
+
+def copied_texts(lengths: Sequence[np.ndarray]) -> int:
+    """Texts of which a fifth or more lies in copied spans."""
+    return sum(len(s) > 0 and bool(copied_words(s).mean() >= COPIED) for s in lengths)
 
 
 def longest_span(lengths: Sequence[np.ndarray]) -> int:

@@ -13,23 +13,32 @@ from polishgen.language_model import LanguageModel
 from training.corpus.cleaning import Document
 from training.corpus.summary import load_summary
 
-# As the training's export names them in metrics.json.
-LOSS_FIELDS = (
-    "held_out_loss",
-    "perplexity",
-    "bits_per_byte",
-    "held_out_tokens",
-    "held_out_bytes",
-)
+# The kind whose figures stand for the model: earlier ones are over the same five novels.
+MAIN_KIND = "novel"
 
 
 @dataclass(frozen=True)
 class CorpusTexts:
-    """Texts of both splits of a prepared corpus, a string a document, and the corpus's digest."""
+    """Texts of the training split, documents of the held-out one, and the corpus's digest."""
 
     training: list[str]
-    held_out: list[str]
+    held_out: list[Document]
     digest: str
+
+    def kinds(self) -> dict[str, list[Document]]:
+        """Held-out documents by kind, the main kind first, then the largest."""
+        found: dict[str, list[Document]] = {}
+        for document in self.held_out:
+            found.setdefault(document.meta.get("kind", MAIN_KIND), []).append(document)
+        size = {kind: sum(len(d.text) for d in group) for kind, group in found.items()}
+        order = sorted(found, key=lambda kind: (kind != MAIN_KIND, -size[kind]))
+        return {kind: found[kind] for kind in order}
+
+    def texts(self, genre: str | None = None) -> list[str]:
+        """Held-out texts of a genre; of the main kind for None."""
+        if genre is None:
+            return [document.text for document in self.kinds()[MAIN_KIND]]
+        return [d.text for d in self.held_out if d.meta.get("genre") == genre]
 
 
 def read_documents(path: Path) -> list[Document]:
@@ -49,19 +58,39 @@ def read_corpus(folder: str | Path) -> CorpusTexts:
     folder = Path(folder)
     digest = load_summary(folder).digest
     return CorpusTexts(
-        read_texts(folder / "train.jsonl"), read_texts(folder / "val.txt.jsonl"), digest
+        read_texts(folder / "train.jsonl"), read_documents(folder / "val.txt.jsonl"), digest
     )
 
 
-def measure_loss(lm: LanguageModel, texts: Sequence[str]) -> dict[str, float]:
-    """`LOSS_FIELDS` over all of the texts, none of which may hold a lone surrogate."""
-    result = text_loss(lm.model, lm.tokenizer, texts)
-    values = (result.loss, result.perplexity, result.bits_per_byte, result.tokens, result.n_bytes)
-    return dict(zip(LOSS_FIELDS, values, strict=True))
+def measure_kinds(lm: LanguageModel, corpus: CorpusTexts, keep: bool) -> dict[str, dict]:
+    """Loss over all held-out documents of each kind, each read with its genre's control code.
+
+    `keep`: take what `metrics.json` has under "held_out", if it is over as much text.
+    """
+    known = lm.metrics.get("held_out", {}) if keep else {}
+    losses = {}
+    for kind, documents in corpus.kinds().items():
+        size = sum(len(document.text.encode()) for document in documents)
+        kept = known.get(kind, {})
+        losses[kind] = kept if kept.get("bytes") == size else kind_loss(lm, documents)
+    return losses
 
 
-def kept_loss(lm: LanguageModel, texts: Sequence[str]) -> dict[str, float] | None:
-    """`LOSS_FIELDS` as the training's export measured them; None if not on as much text."""
-    size = sum(len(text.encode()) for text in texts)
-    kept = {name: lm.metrics[name] for name in LOSS_FIELDS if name in lm.metrics}
-    return kept if len(kept) == len(LOSS_FIELDS) and kept["held_out_bytes"] == size else None
+def kind_loss(lm: LanguageModel, documents: Sequence[Document]) -> dict:
+    """Loss over documents of one kind, and what it is over."""
+    genre = documents[0].meta.get("genre")
+    genre = genre if genre in getattr(lm.tokenizer, "genres", ()) else None
+    loss = measure_loss(lm, [document.text for document in documents], genre)
+    return {"genre": genre, "documents": len(documents), **loss}
+
+
+def measure_loss(lm: LanguageModel, texts: Sequence[str], genre: str | None = None) -> dict:
+    """Loss, perplexity, bits per byte, tokens and bytes over all of the texts."""
+    result = text_loss(lm.model, lm.tokenizer, texts, genre)
+    return {
+        "loss": result.loss,
+        "perplexity": result.perplexity,
+        "bits_per_byte": result.bits_per_byte,
+        "tokens": result.tokens,
+        "bytes": result.n_bytes,
+    }

@@ -1,24 +1,14 @@
-"""Texts for the evaluation: fixed prompts, every sampling preset, seeds from 0.
+"""Texts for the evaluation: fixed prompts for each genre, sampling presets, seeds from 0."""
 
-Rows of one prompt are decoded together, each with its own preset and random numbers, and give what
-`LanguageModel.generate` gives for the same prompt, preset and seed.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
-
-import torch
-from torch import nn
 
 from polishgen.bench import PROMPT
-from polishgen.generate import mask_first_token
 from polishgen.language_model import LanguageModel
 from polishgen.parameters import SamplingConfig
-from polishgen.sampling import sample_token
-from polishgen.tokenizer import Tokenizer
 from training.measures.words import words_written
 
+# Prose without a genre, which is how all earlier figures were taken.
 PROMPTS = (
     "",
     PROMPT,
@@ -32,9 +22,51 @@ PROMPTS = (
     "Profesor zapalił cygaro.",
     "Na dworcu czekało już wielu",
 )
+GENRE_PROMPTS = {
+    "tale": (
+        "",
+        PROMPT,
+        "Dawno, dawno temu",
+        "Był sobie mały jeż, który",
+        "Stara chata na skraju lasu",
+        "Za górami, za lasami",
+        "— Dokąd idziesz? — zapytał",
+        "Babcia upiekła chleb i",
+        "Wiewiórka znalazła w lesie",
+        "Król zgubił koronę.",
+        "Zosia nie mogła zasnąć, bo",
+    ),
+    "novel": PROMPTS,
+    "drama": (
+        "",
+        "LEON: Dokąd pani",
+        "ANIELA: (cicho) Nie wiem,",
+        "HRABIA: Proszę, niech pan",
+        "JULIUSZ: (wchodzi) Dzień dobry.",
+        "MARIA: Gdzie jest",
+        "OJCIEC: Co to ma znaczyć?",
+        "KASIA: A bo to",
+        "STANISŁAW: (do siebie) Trzeba",
+        "DOKTOR: Jak się pan czuje?",
+        "JADWIGA: Już późno,",
+    ),
+    "scripture": (
+        "",
+        "I stało się",
+        "I rzekł Pan do Mojżesza:",
+        "Na początku",
+        "Albowiem",
+        "A gdy przyszedł do miasta,",
+        "Błogosławiony mąż, który",
+        "Tedy odpowiedział Jezus:",
+        "I wyszedł król",
+        "Synu mój,",
+        "A oto niewiasta",
+    ),
+}
 NEW_TOKENS = 200
 FIRST_SEEDS = 2
-# A preset whose texts are too short gets more seeds, but not for ever.
+# Prompts whose texts are too short get more seeds, but not for ever.
 MOST_SEEDS = 20
 
 
@@ -43,7 +75,6 @@ class Sample:
     """One continuation; `ended` if the model ended the document, not the limit of tokens."""
 
     prompt: str
-    preset: str
     seed: int
     text: str
     ended: bool
@@ -56,71 +87,44 @@ class Sample:
 
 def generate_samples(
     lm: LanguageModel,
-    presets: Mapping[str, SamplingConfig],
-    min_words: int,
+    sampling: SamplingConfig,
     prompts: Sequence[str],
-    new_tokens: int,
-) -> dict[str, list[Sample]]:
-    """For each preset, continuations of all prompts, with as many seeds as give `min_words`.
+    min_words: int,
+    new_tokens: int = NEW_TOKENS,
+    genre: str | None = None,
+) -> list[Sample]:
+    """Continuations of all prompts, with as many seeds as give `min_words` of two letters or more.
 
-    Words of two letters or more count. At least `FIRST_SEEDS` seeds, at most `MOST_SEEDS`.
+    At least `FIRST_SEEDS` seeds, at most `MOST_SEEDS`; seed by seed, so the first samples are of
+    all prompts.
     """
-    samples: dict[str, list[Sample]] = {preset: [] for preset in presets}
-    rounds = [range(FIRST_SEEDS), *([seed] for seed in range(FIRST_SEEDS, MOST_SEEDS))]
-    for seeds in rounds:
-        wanted = [preset for preset in presets if count_words(samples[preset]) < min_words]
-        draws = list(product(wanted, seeds))
-        for prompt in prompts if wanted else ():
-            rows = [(presets[preset], seed) for preset, seed in draws]
-            written = continue_prompt(lm.model, lm.tokenizer, prompt, rows, new_tokens)
-            for (preset, seed), tokens in zip(draws, written, strict=True):
-                ended = len(tokens) < new_tokens
-                text = lm.tokenizer.decode(tokens)
-                samples[preset].append(Sample(prompt, preset, seed, text, ended))
+    samples: list[Sample] = []
+    for seed in range(MOST_SEEDS):
+        if seed >= FIRST_SEEDS and count_words(samples) >= min_words:
+            break
+        for prompt in prompts:
+            samples.append(write_sample(lm, sampling, prompt, seed, new_tokens, genre))
     return samples
+
+
+def write_sample(
+    lm: LanguageModel,
+    sampling: SamplingConfig,
+    prompt: str,
+    seed: int,
+    new_tokens: int,
+    genre: str | None,
+) -> Sample:
+    """What `LanguageModel.generate` writes, and whether it ended the document."""
+    options = {**dict(sampling), "max_new_tokens": new_tokens, "seed": seed, "genre": genre}
+    pieces = list(lm.stream(prompt, **options))
+    text = "".join(piece.text for piece in pieces)
+    return Sample(prompt, seed, text, pieces[-1].finish_reason == "boundary")
 
 
 def count_words(samples: Sequence[Sample]) -> int:
     """Words of two letters or more."""
     return sum(len(word) > 1 for sample in samples for word in sample.words)
-
-
-@torch.inference_mode()
-def continue_prompt(
-    model: nn.Module,
-    tokenizer: Tokenizer,
-    prompt: str,
-    rows: Sequence[tuple[SamplingConfig, int]],
-    new_tokens: int,
-) -> list[list[int]]:
-    """New tokens of each (sampling, seed) row, `new_tokens` or fewer if the document ended."""
-    device, boundary = next(model.parameters()).device, tokenizer.boundary_id
-    tokens = torch.tensor([[boundary, *tokenizer.encode(prompt)]] * len(rows))
-    generators = [torch.Generator().manual_seed(seed) for _, seed in rows]
-    seen = torch.zeros(len(rows), tokenizer.n_vocab, dtype=torch.bool)
-    seen.scatter_(1, tokens, True)
-    written: list[list[int]] = [[] for _ in rows]
-    running = set(range(len(rows)))
-    state = None
-    for place in range(new_tokens):
-        logits, state = model(tokens.to(device), state)
-        logits = logits[:, -1].cpu()
-        if not place:
-            logits = mask_first_token(logits, tokenizer, prompt, starts_new_word=True)
-        # Rows that ended go on reading boundaries, which nobody looks at.
-        tokens = torch.full((len(rows), 1), boundary)
-        for row in sorted(running):
-            seen_tokens = seen[row].nonzero()[:, 0]
-            token = sample_token(logits[row], seen_tokens, rows[row][0], generators[row])
-            if token == boundary:
-                running.discard(row)
-                continue
-            written[row].append(token)
-            seen[row, token] = True
-            tokens[row, 0] = token
-        if not running:
-            break
-    return written
 
 
 def first_sample(lm: LanguageModel) -> dict[str, str | int]:

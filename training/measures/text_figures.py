@@ -1,7 +1,7 @@
 """Repetition and copying of generated text, beside human text of the same length.
 
 Both depend on how much text there is, so they are taken from as many words of every writer: a set
-is `PASSAGES` passages of `PASSAGE_WORDS` words, for human text cut from the held-out novels.
+is `PASSAGES` passages of `PASSAGE_WORDS` words, for people's text cut from held-out documents.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from polishgen.errors import ParameterError
-from training.measures.copying import copied_share, longest_span, shared_lengths
+from training.measures.copying import (
+    compared,
+    copied_share,
+    copied_texts,
+    longest_span,
+    shared_lengths,
+)
 from training.measures.repetition import distinct, longest_loop
 from training.measures.samples import FIRST_SEEDS, PROMPTS, Sample
 from training.measures.words import lower_case, passages_of, words_of
@@ -22,14 +28,15 @@ PASSAGES, PASSAGE_WORDS = len(PROMPTS) * FIRST_SEEDS, 100
 class TextFigures:
     """Repetition and copying in `PASSAGES` passages of `PASSAGE_WORDS` words.
 
-    Shares from 0 to 1; loop and span in words, of the worst passage (for human text, the mean over
-    many such sets of passages).
+    Shares from 0 to 1; loop and span in words, of the worst passage; `copied_texts` counts passages
+    of which a fifth or more is copied. For people's text, means over many such sets of passages.
     """
 
     distinct_2: float
     distinct_3: float
     longest_loop: float
-    copied_8_grams: float
+    copied_words: float
+    copied_texts: float
     longest_copied_span: float
 
 
@@ -39,7 +46,8 @@ def text_figures(passages: Sequence[Sequence[str]], shared: Sequence[np.ndarray]
         distinct_2=distinct(passages, 2),
         distinct_3=distinct(passages, 3),
         longest_loop=max(map(longest_loop, passages), default=0),
-        copied_8_grams=copied_share(shared),
+        copied_words=copied_share(shared),
+        copied_texts=copied_texts(shared),
         longest_copied_span=longest_span(shared),
     )
 
@@ -48,11 +56,11 @@ def all_figures(
     sets: Sequence[Sequence[Sequence[str]]], training: Sequence[str]
 ) -> list[TextFigures]:
     """Figures of each set of passages; the training text is gone through once for all of them."""
-    sets = [lower_case(passages) for passages in sets]
-    flat = [passage for passages in sets for passage in passages]
-    texts = ([word.lower() for word in words_of(text)] for text in training)
-    shared = iter(shared_lengths(flat, texts))
-    return [text_figures(passages, [next(shared) for _ in passages]) for passages in sets]
+    flat = [compared(passage) for passages in sets for passage in passages]
+    shared = iter(shared_lengths(flat, (compared(words_of(text)) for text in training)))
+    return [
+        text_figures(lower_case(passages), [next(shared) for _ in passages]) for passages in sets
+    ]
 
 
 def mean_figures(figures: Sequence[TextFigures]) -> TextFigures:
@@ -75,5 +83,5 @@ def human_sets(texts: Sequence[str]) -> list[list[list[str]]]:
 
 
 def comparable(samples: Sequence[Sample]) -> list[list[str]]:
-    """What of a preset's samples is compared with human text of the same length."""
+    """What of a set of samples is compared with people's text of the same length."""
     return [sample.words[:PASSAGE_WORDS] for sample in samples[:PASSAGES]]

@@ -1,0 +1,64 @@
+"""Writes docs/samples.md: `python -m training.samples`, text of every model for reading.
+
+Every prompt with every model in every genre, at the default settings, seeds 0, 1 and 2, not picked.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from polishgen.bench import PROMPT
+from polishgen.checkpoint import bundled_names
+from polishgen.errors import PolishgenError
+from polishgen.language_model import LanguageModel, load
+from polishgen.sampling import DEFAULT_SAMPLING, describe
+from training.readme import text_block, title
+
+PAGE = Path(__file__).parent.parent / "docs" / "samples.md"
+PROMPTS = (PROMPT, "Wieczorem nad rzeką", "Stary młynarz otworzył drzwi i")
+GENRES = ("tale", "novel", "scripture")
+SEEDS = range(3)
+
+
+def page(models: dict[str, LanguageModel]) -> Iterator[str]:
+    """The page's parts, a sample each."""
+    seeds = ", ".join(map(str, SEEDS))
+    yield "# Samples"
+    yield (
+        f"What each model writes with the default settings ({describe(DEFAULT_SAMPLING)}, 200 "
+        f"tokens), seeds {seeds}, not picked. `python -m training.samples` writes this page."
+    )
+    for genre in GENRES:
+        yield f"## Genre: {genre}"
+        for prompt in PROMPTS:
+            yield f"### {prompt}"
+            for name, lm in models.items():
+                yield f"**{title(name)}**"
+                known = genre if genre in getattr(lm.tokenizer, "genres", ()) else None
+                for seed in SEEDS:
+                    yield text_block(prompt + lm.generate(prompt, seed=seed, genre=known))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; 2 with a message for an error of the user's."""
+    parser = argparse.ArgumentParser("training.samples", description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", help="names or folders (all that are bundled)")
+    parser.add_argument("--out", type=Path, default=PAGE, help="file to write (%(default)s)")
+    options = parser.parse_args(arguments)
+    try:
+        models = {name: load(name) for name in options.models or all_names()}
+        options.out.write_text("\n\n".join(page(models)) + "\n", encoding="utf-8")
+    except (PolishgenError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def all_names() -> list[str]:
+    """The bundled models, and all of them together."""
+    return [*bundled_names(), "chorus"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
