@@ -433,6 +433,9 @@ def test_the_command_writes_metrics_and_readme(bundle, tiny_corpus, capsys):
         assert "| 1 | 3 | 1,234 | 1 | `train it` |" in card
         shown = values["evaluation"]["first_sample"]
         assert shown["text"] == lm.generate(shown["prompt"], seed=0)
+    together = read_json(bundle / "checkpoints" / "chorus" / "metrics.json")
+    assert f"| together | {together['bits_per_byte']:.3f} |" in page
+    assert together["parameters"] == sum(values["parameters"] for values in metrics.values())
     human = metrics["gru"]["evaluation"]["human"]
     # The invented documents repeat a handful of phrases, held out or not.
     assert human["real_words"]["share"] > 0.9 and human["copied_words"] > 0.5
@@ -471,13 +474,14 @@ def test_a_sample_cannot_leave_its_block():
     ("words", "texts", "said"),
     [
         (0.031, 0, "nowhere 2 points more"),
+        (0.0, 2, "nowhere 2 points more"),
         (0.05, 0, "GRU at careful"),
-        (0.0, 1, "GRU at careful"),
+        (0.0, 3, "GRU at careful"),
     ],
 )
 def test_copying_is_said_plainly(words, texts, said):
     row = {"copied_words": words, "copied_texts": texts}
-    human = {"copied_words": 0.012, "copied_texts": 0}
+    human = {"copied_words": 0.012, "copied_texts": 1.5}
     evaluation = {"human": human, "human_by_genre": {}, "presets": {"careful": row}}
     assert said in readme.copying_verdict({"gru": {"evaluation": evaluation}})
     tales = evaluation | {"presets": {}, "genres": {"tale": row}, "human_by_genre": {"tale": human}}

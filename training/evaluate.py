@@ -11,13 +11,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 
 from polishgen.bench import PROMPT
-from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names, find_folder, write_json
+from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names, write_json
 from polishgen.errors import PolishgenError
-from polishgen.language_model import LanguageModel, load
+from polishgen.language_model import CHORUS, LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS
 from training.measures.activity import active_shares
 from training.measures.compressors import compressor_rows
@@ -55,19 +54,19 @@ SetName = tuple[str | None, str]
 class Measured:
     """A model, its loss on held-out documents by kind, and its sets of samples."""
 
-    folder: Path
     lm: LanguageModel
     held_out: dict[str, dict]
     samples: dict[SetName, list[Sample]]
 
 
-def measure(folder: Path, corpus: CorpusTexts, keep: bool) -> Measured:
-    """Loads, measures and samples a model, and tells how long that took."""
-    lm, started = load(folder), time.perf_counter()
-    held_out = measure_kinds(lm, corpus, keep)
+def measure(lm: LanguageModel, corpus: CorpusTexts, keep: bool) -> Measured:
+    """Measures and samples a model, and tells how long that took."""
+    started = time.perf_counter()
+    # The chorus keeps nothing: its figures change with any of its models.
+    held_out = measure_kinds(lm, corpus, keep and lm.folder is not None)
     measured = time.perf_counter()
     bits = ", ".join(f"{kind} {loss['bits_per_byte']:.3f}" for kind, loss in held_out.items())
-    print(f"{folder.name}: bits per byte: {bits} ({measured - started:.0f} s)", flush=True)
+    print(f"{lm.name}: bits per byte: {bits} ({measured - started:.0f} s)", flush=True)
     samples = {
         (genre, preset): generate_samples(
             lm,
@@ -80,8 +79,8 @@ def measure(folder: Path, corpus: CorpusTexts, keep: bool) -> Measured:
         for genre, preset in set_names(lm)
     }
     count, seconds = sum(map(len, samples.values())), time.perf_counter() - measured
-    print(f"{folder.name}: {count} samples ({seconds:.0f} s)", flush=True)
-    return Measured(folder, lm, held_out, samples)
+    print(f"{lm.name}: {count} samples ({seconds:.0f} s)", flush=True)
+    return Measured(lm, held_out, samples)
 
 
 def set_names(lm: LanguageModel) -> list[SetName]:
@@ -115,14 +114,14 @@ def figures_of(real_words: Sequence[Sequence[str]], figures: TextFigures) -> dic
     return {"real_words": asdict(real_word_share(real_words)), **asdict(figures)}
 
 
-def evaluate(folders: Sequence[Path], corpus: CorpusTexts, keep: bool = False) -> None:
-    """Measures the models in the folders; merges the figures into each `metrics.json` and card.
+def evaluate(lms: Sequence[LanguageModel], corpus: CorpusTexts, keep: bool = False) -> None:
+    """Measures the models; merges the figures into each one's `metrics.json` and card.
 
     `keep`: take the loss that stands there already, if it is over this text. `PolishgenError` for
-    a folder without a model, and for held-out text too short to compare with.
+    held-out text too short to compare with.
     """
     human = human_texts(corpus)
-    models = [measure(folder, corpus, keep) for folder in folders]
+    models = [measure(lm, corpus, keep) for lm in lms]
     written = [comparable(texts) for model in models for texts in model.samples.values()]
     # The training text is gone through once for all of them.
     figures = iter(
@@ -175,14 +174,27 @@ def evaluate(folders: Sequence[Path], corpus: CorpusTexts, keep: bool = False) -
         }
         if model.lm.architecture == "bdh":
             measured["activity"] = active_shares(model.lm, corpus.texts()[0])
-        write_json(model.folder / METRICS_FILE, model.lm.metrics | measured)
-        write_card(model.folder)
+        if model.lm.folder:
+            write_json(model.lm.folder / METRICS_FILE, model.lm.metrics | measured)
+            write_card(model.lm.folder)
+        else:
+            # The chorus has no weights of its own, so nothing of it but this is kept.
+            (BUNDLED / CHORUS).mkdir(exist_ok=True)
+            write_json(BUNDLED / CHORUS / METRICS_FILE, measured)
+
+
+def all_names() -> list[str]:
+    """The bundled models, and all of them as one."""
+    names = bundled_names()
+    return [*names, CHORUS] if len(names) > 1 else names
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 2 with a message for an error of the user's."""
     parser = argparse.ArgumentParser("training.evaluate", description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", help="names or folders (all that are bundled)")
+    parser.add_argument(
+        "--models", nargs="+", help="names or folders (all that are bundled, and the chorus)"
+    )
     parser.add_argument(
         "--data", default="runs/data/polish8k", help="prepared corpus (%(default)s)"
     )
@@ -194,9 +206,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     keep_freed_memory()
     try:
-        folders = [find_folder(name) for name in options.models or bundled_names()]
-        evaluate(folders, read_corpus(options.data), options.keep_loss)
-        if any(folder.parent == BUNDLED for folder in folders):
+        models = [load(name) for name in options.models or all_names()]
+        evaluate(models, read_corpus(options.data), options.keep_loss)
+        if any(lm.folder is None or lm.folder.parent == BUNDLED for lm in models):
             write_readme(README)
     except PolishgenError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,15 +1,17 @@
 """The evaluation's and the training's parts of README, written from the `metrics.json` files."""
 
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from polishgen.checkpoint import METRICS_FILE, bundled_names, find_folder, read_json
 from polishgen.errors import PolishgenError
+from polishgen.language_model import CHORUS
 from polishgen.sampling import SAMPLING_PRESETS, describe
 
 README = Path(__file__).parent.parent / "README.md"
-TITLES = {"gru": "GRU", "transformer": "Transformer", "bdh": "BDH", "chorus": "together"}
+TITLES = {"gru": "GRU", "transformer": "Transformer", "bdh": "BDH", CHORUS: "together"}
 KINDS = {
     "novel": "novels",
     "tale": "tales",
@@ -29,7 +31,10 @@ def write_readme(path: Path) -> None:
 
     `PolishgenError` without the markers, or if no bundled model was evaluated.
     """
-    metrics = {name: read_json(find_folder(name) / METRICS_FILE) for name in bundled_names()}
+    folders = [find_folder(name) for name in bundled_names()]
+    folders += [folders[0].parent / CHORUS] if folders else []
+    files = [folder / METRICS_FILE for folder in folders if (folder / METRICS_FILE).is_file()]
+    metrics = {file.parent.name: read_json(file) for file in files}
     metrics = {name: values for name, values in metrics.items() if "evaluation" in values}
     if not metrics:
         raise PolishgenError("no bundled model was evaluated, README stays as it is")
@@ -201,22 +206,20 @@ def copying_verdict(metrics: dict[str, dict]) -> str:
             (f"{title(name)} at {preset_label(preset)}", figures, evaluation["human"])
             for preset, figures in evaluation["presets"].items()
         ] + [
-            (f"{title(name)} in genre {genre}", figures, evaluation["human_by_genre"].get(genre))
+            (f"{title(name)} in genre {genre}", figures, evaluation["human_by_genre"][genre])
             for genre, figures in evaluation.get("genres", {}).items()
+            if genre in evaluation["human_by_genre"]
         ]
         copying += [
             label
             for label, figures, human in rows
-            if figures["copied_texts"]
-            or figures["copied_words"] > (human or {}).get("copied_words", 0) + COPYING_MARGIN
+            if figures["copied_texts"] > math.ceil(human["copied_texts"])
+            or figures["copied_words"] > human["copied_words"] + COPYING_MARGIN
         ]
-    margin = f"{100 * COPYING_MARGIN:g} points more of the words than in people's text"
+    margin = f"{100 * COPYING_MARGIN:g} points more of the words, or more texts, than people's"
     if copying:
-        return (
-            f"Copied from the training text ({margin}, or a fifth of some passage): "
-            f"{', '.join(copying)}."
-        )
-    return f"No model copies the training text: nowhere {margin}, and no passage by a fifth."
+        return f"Copied from the training text ({margin}): {', '.join(copying)}."
+    return f"No model copies the training text: nowhere {margin}."
 
 
 def activity(metrics: dict[str, dict]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from polishgen.bench import PROMPT
 from polishgen.checkpoint import bundled_names
 from polishgen.errors import PolishgenError
-from polishgen.language_model import LanguageModel, load
+from polishgen.language_model import CHORUS, LanguageModel, load
 from polishgen.sampling import DEFAULT_SAMPLING, describe
 from training.readme import text_block, title
 
@@ -43,21 +43,18 @@ def page(models: dict[str, LanguageModel]) -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 2 with a message for an error of the user's."""
     parser = argparse.ArgumentParser("training.samples", description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", help="names or folders (all that are bundled)")
+    parser.add_argument(
+        "--models", nargs="+", help="names or folders (all that are bundled, and the chorus)"
+    )
     parser.add_argument("--out", type=Path, default=PAGE, help="file to write (%(default)s)")
     options = parser.parse_args(arguments)
     try:
-        models = {name: load(name) for name in options.models or all_names()}
+        models = {name: load(name) for name in options.models or [*bundled_names(), CHORUS]}
         options.out.write_text("\n\n".join(page(models)) + "\n", encoding="utf-8")
     except (PolishgenError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def all_names() -> list[str]:
-    """The bundled models, and all of them together."""
-    return [*bundled_names(), "chorus"]
 
 
 if __name__ == "__main__":
