@@ -2,7 +2,7 @@
 
 Measures each model, and all of them together, on held-out documents of every kind and on samples
 from fixed prompts and seeds. Writes the figures into each `metrics.json` and model card and into
-README. Notable: every figure that speaks of generated text stands beside the same figure for
+README. Every figure that speaks of generated text stands beside the same figure for
 people's text of the same genre, from the held-out documents.
 """
 

@@ -1,7 +1,7 @@
 """What a text shares with the training text, word for word.
 
 Words are compared in lower case, punctuation aside, and words that training exchanges for each
-other in tales (names, animals, …) count as equal. Notable: nothing is hashed. For all places of
+other in tales (names, animals, …) count as equal. Nothing is hashed. For all places of
 the queries at once, matches of L words are extended to L + 1 by sorting pairs (match, next word),
 so the lengths are exact; what does not match falls away, and after a few rounds hardly anything is
 left of the training text.

@@ -1,7 +1,7 @@
 """The share of words that exist, by the inflectional dictionary of Morfeusz 2 (SGJP).
 
 A word counts if it has two letters or more, and exists if Morfeusz knows it as written or in lower
-case. Notable: the words of one sample are not independent (a model that goes astray stays there),
+case. The words of one sample are not independent (a model that goes astray stays there),
 so the 95 % interval is Wilson's with the number of words divided by the design effect, the factor
 by which the variance between samples exceeds that of independent words.
 """

@@ -20,7 +20,7 @@ CAPTION = "Sample generation:"
 
 
 def report_shares(folder: Path = SHARED / "seed") -> dict[str, Share]:
-    """Real words a model of the report, counted anew if the report is there."""
+    """Share of real words per model of the report, counted anew if the report is there."""
     reports = sorted(folder.glob("*.txt"))
     if not reports:
         return {name: clustered_share([counts]) for name, counts in COUNTED.items()}

@@ -1,6 +1,6 @@
 """A text as its words, which is what real words, repetition and copying are counted in.
 
-A word is a run of letters. Notable: a sample that stopped at its token limit may end inside a word,
+A word is a run of letters. A sample that stopped at its token limit may end inside a word,
 and one may begin with the rest of the prompt's last word, so neither is judged as a word by itself.
 """
 
