@@ -75,7 +75,7 @@ def build(app: Path, room: Path, built: dict[str, Path]) -> Path:
         python = folder / "bin/python"
         # What the Hub itself adds to a Space's requirements.
         added = [f"gradio[oauth,mcp]=={card['sdk_version']}", "uvicorn>=0.14.0", "spaces"]
-        install = [python, "-m", "pip", "install", "--quiet", "--no-compile"]
+        install = [python, "-m", "pip", "install", "-qq", "--no-compile", "--retries", "1"]
         subprocess.run([*install, *added, "-r", app / "requirements.txt"], check=True)
         built[key] = python
     return built[key]
