@@ -66,7 +66,8 @@ def bench(options: argparse.Namespace) -> None:
         return
     torch.set_num_threads(check_int("threads", options.threads, 1, 256))
     loaded = load_models(options.model)
-    print(speed_table([measure_decoding(lm, options.tokens, options.repeats) for lm in loaded]))
+    speeds = [measure_decoding(lm, options.tokens, options.repeats) for lm in loaded]
+    print(speed_table([speed for of_model in speeds for speed in of_model]))
 
 
 def load_models(names: list[str] | None, revision: str | None = None) -> list[LanguageModel]:

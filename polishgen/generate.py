@@ -1,7 +1,7 @@
 """The decoding loop: one token at a time, with the model's state, until told to stop.
 
 Notable:
-- the loop knows nothing of architectures: it calls `forward(tokens, state)` and samples.
+- the loop knows nothing of architectures: a `Decoder` gives logits for a token, and it samples.
 - a prompt that ends in a space: Polish tokens carry the space before their word, so a lone space at
   the end is something the model has hardly seen. It is held back, and the first new token must be
   one that begins with a space.
@@ -16,17 +16,14 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
+from polishgen.decoding import Decoder
 from polishgen.parameters import GenerationConfig
 from polishgen.sampling import sample_token
 from polishgen.tokenizer import StreamingDecoder, Tokenizer
-
-# Prompts are read in chunks: a stop is noticed between two, and memory stays flat.
-CHUNK_TOKENS = 256
 
 FinishReason = Literal["length", "stop", "boundary"]
 
@@ -86,41 +83,42 @@ def overlap(text: str, stop: str) -> int:
 
 
 def stream_pieces(
-    model: nn.Module,
+    decoder: Decoder,
     tokenizer: Tokenizer,
     prompt: str,
     config: GenerationConfig,
     n_alternatives: int = 0,
 ) -> Iterator[Piece]:
-    """The continuation of `prompt` piece by piece, a piece a token; ends with a `finish_reason`.
+    """The continuation of `prompt`, one piece per token; ends with a `finish_reason`.
 
-    `n_alternatives` above 0 gives each piece its probability and so many alternatives.
+    decoder: one that has read nothing. `n_alternatives` above 0 gives each piece its probability
+    and so many alternatives.
 
     Every prompt starts from the document boundary. The same arguments, with a seed, give the same
     pieces (times aside), whatever else runs beside.
     """
     started = time.perf_counter()
     seed = secrets.randbelow(2**31) if config.seed is None else config.seed
-    generator = torch.Generator().manual_seed(seed)
-    decoder, watcher = StreamingDecoder(tokenizer), StopWatcher(config.stop)
+    generator = np.random.default_rng(seed)
+    characters, watcher = StreamingDecoder(tokenizer), StopWatcher(config.stop)
     held_space = prompt.endswith(" ")
     tokens = tokenizer.encode(prompt[:-1] if held_space else prompt)
     tokens = [*document_prefix(tokenizer, config.genre), *tokens]
-    seen = torch.zeros(tokenizer.n_vocab, dtype=torch.bool)
+    seen = np.zeros(tokenizer.n_vocab, bool)
     seen[tokens] = True
-    logits, state = read_prompt(model, tokens)
+    logits = decoder.prefill(tokens)
     allowed = mask_first_token(logits, tokenizer, prompt, config.starts_new_word)
     for count in range(1, config.max_new_tokens + 1):
-        token = sample_token(allowed, seen.nonzero()[:, 0], config, generator)
+        token = sample_token(allowed, seen, config, generator)
         seen[token] = True
         ended = token == tokenizer.boundary_id
-        text = "" if ended else decoder.push(token)
+        text = "" if ended else characters.push(token)
         if held_space and text:
             text, held_space = text[1:], False
         text = watcher.push(text)
         last = count == config.max_new_tokens
         if ended or last:
-            text += watcher.push(decoder.flush()) if not watcher.stopped else ""
+            text += watcher.push(characters.flush()) if not watcher.stopped else ""
         reason: FinishReason | None = (
             "stop" if watcher.stopped else "boundary" if ended else "length" if last else None
         )
@@ -130,54 +128,37 @@ def stream_pieces(
         yield Piece(text, (token,), time.perf_counter() - started, reason, *expected)
         if reason:
             return
-        logits, state = next_logits(model, token, state)
-        allowed = logits
+        allowed = logits = decoder.step(token)
 
 
 def likeliest(
-    logits: Tensor, token: int, count: int
+    logits: np.ndarray, token: int, count: int
 ) -> tuple[float, tuple[tuple[int, float], ...]]:
     """Probability of `token` under `logits` (V,), and the `count` likeliest (id, probability)."""
-    probabilities = torch.softmax(logits, dim=0)
-    top = probabilities.topk(count)
-    alternatives = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    exponentials = np.exp(logits.astype(np.float64) - logits.max())
+    probabilities = exponentials / exponentials.sum()
+    top = np.argpartition(-logits, min(count, len(logits) - 1))[:count]
+    top = top[np.argsort(-logits[top], kind="stable")]
+    alternatives = zip(top.tolist(), probabilities[top].tolist(), strict=True)
     return float(probabilities[token]), tuple(alternatives)
 
 
-@torch.inference_mode()
-def read_prompt(model: nn.Module, tokens: list[int]) -> tuple[Tensor, Any]:
-    """Logits (V,) after `tokens`, and the model's state there."""
-    device, state = next(model.parameters()).device, None
-    for start in range(0, len(tokens), CHUNK_TOKENS):
-        chunk = torch.tensor(tokens[start : start + CHUNK_TOKENS], device=device)
-        logits, state = model(chunk[None], state)
-    return logits[0, -1].cpu(), state
-
-
-@torch.inference_mode()
-def next_logits(model: nn.Module, token: int, state: Any) -> tuple[Tensor, Any]:
-    """Logits (V,) after one more token, and the new state."""
-    device = next(model.parameters()).device
-    logits, state = model(torch.tensor([[token]], device=device), state)
-    return logits[0, -1].cpu(), state
-
-
 @lru_cache(maxsize=8)
-def begins_with_space(tokenizer: Tokenizer) -> Tensor:
+def begins_with_space(tokenizer: Tokenizer) -> np.ndarray:
     """Which tokens begin with a space, (n_vocab,) bool."""
-    return torch.tensor(
+    return np.array(
         [tokenizer.token_bytes(token).startswith(b" ") for token in range(tokenizer.n_vocab)]
     )
 
 
 def mask_first_token(
-    logits: Tensor, tokenizer: Tokenizer, prompt: str, starts_new_word: bool
-) -> Tensor:
-    """Logits (..., V) after `prompt`, -inf for tokens that must not come first."""
+    logits: np.ndarray, tokenizer: Tokenizer, prompt: str, starts_new_word: bool
+) -> np.ndarray:
+    """Logits (V,) after `prompt`, -inf for tokens that must not come first."""
     if prompt.endswith(" "):
-        return logits.masked_fill(~begins_with_space(tokenizer), -torch.inf)
+        return np.where(begins_with_space(tokenizer), logits, -np.inf)
     if starts_new_word and prompt and in_word(prompt[-1]):
-        return logits.masked_fill(~begins_no_word_part(tokenizer), -torch.inf)
+        return np.where(begins_no_word_part(tokenizer), logits, -np.inf)
     return logits
 
 
@@ -187,14 +168,14 @@ def in_word(character: str) -> bool:
 
 
 @lru_cache(maxsize=8)
-def begins_no_word_part(tokenizer: Tokenizer) -> Tensor:
+def begins_no_word_part(tokenizer: Tokenizer) -> np.ndarray:
     """Which tokens do not continue a word, (n_vocab,) bool.
 
     Their first character is whole and sound, and no letter, digit or combining mark.
     """
     decoders = (StreamingDecoder(tokenizer) for _ in range(tokenizer.n_vocab))
     texts = (decoder.push(token) for token, decoder in enumerate(decoders))
-    return torch.tensor([text[:1] not in ("", "\ufffd") and not in_word(text[0]) for text in texts])
+    return np.array([text[:1] not in ("", "\ufffd") and not in_word(text[0]) for text in texts])
 
 
 def document_prefix(tokenizer: Tokenizer, genre: str | None) -> list[int]:

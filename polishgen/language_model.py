@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from polishgen.checkpoint import find_folder, load_checkpoint
+from polishgen.decoding import make_decoder
 from polishgen.errors import ParameterError, check_int, check_str
 from polishgen.evaluation import NO_TARGET, TextLoss, predictions
 from polishgen.generate import Piece, document_prefix, stream_pieces
@@ -91,7 +92,8 @@ class LanguageModel:
         config = GenerationConfig(**options)
         check_genre(config.genre, getattr(self.tokenizer, "genres", ()))
         check_int("n_alternatives", n_alternatives, 0, 100)
-        return stream_pieces(self.model, self.tokenizer, prompt, config, n_alternatives)
+        decoder = make_decoder(self.model)
+        return stream_pieces(decoder, self.tokenizer, prompt, config, n_alternatives)
 
     def generate(self, prompt: str | Sequence[str], **options: object) -> str | list[str]:
         """The continuation of `prompt` without the prompt itself; a list of them for several.

@@ -1,16 +1,13 @@
 """From logits to the next token: penalty, temperature, top-k, top-p, min-p, and the draw.
 
-Names, meanings and order are Hugging Face's. Notable:
-- all of it is float64, and the draw inverts the cumulative distribution at one uniform number, so a
-  seed means the same text whatever order the vocabulary was summed in.
-- nothing sorts the vocabulary: for top-p the two thousand likeliest tokens are enough most of
-  the time, and else tokens that could not reach the nucleus even all together are dropped first.
+Names, meanings and order are Hugging Face's. All of it is float64, and the draw inverts the
+cumulative distribution at one uniform number, so a seed means the same text whatever computed the
+logits. Tokens that no filter could let pass are dropped first: mostly a few dozen are left.
 """
 
 import math
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from polishgen.errors import PolishgenError
 from polishgen.parameters import SamplingConfig
@@ -39,100 +36,87 @@ def describe(sampling: SamplingConfig) -> str:
     return ", ".join([f"temperature {sampling.temperature:g}", *on])
 
 
-# The nucleus is first looked for among so many: picking them takes a tenth of sorting all.
-LIKELY_TOKENS = 2048
-
 # Divisors below this would overflow; at this temperature the likeliest token is certain anyway.
 LOWEST_TEMPERATURE = 1e-9
 
 
-def apply_repetition_penalty(logits: Tensor, seen_tokens: Tensor, penalty: float) -> Tensor:
-    """Logits (V,) with those of `seen_tokens` (n,) int64 divided by `penalty`, or times it if < 0.
+def candidates(
+    logits: np.ndarray, seen: np.ndarray, config: SamplingConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens that may come next (n,), ascending, and their weights (n,) float64, at most 1.
 
-    A token counts once however often it was seen.
+    logits: (V,), -inf allowed where a token must not come. seen: (V,) bool, the tokens that the
+    repetition penalty counts. `PolishgenError` if no token is possible or a logit is NaN.
     """
-    if penalty == 1.0 or not len(seen_tokens):
-        return logits
-    seen = logits[seen_tokens]
-    penalised = torch.where(seen < 0, seen * penalty, seen / penalty)
-    return logits.index_put((seen_tokens,), penalised)
-
-
-def keep_top_k(probabilities: Tensor, k: int) -> Tensor:
-    """The k largest of `probabilities` (V,) and what ties with the last of them; 0 elsewhere.
-
-    Not renormalised, here and in the other filters. k = 0 keeps all.
-    """
-    if not 0 < k < len(probabilities):
-        return probabilities
-    border = probabilities.topk(k, sorted=False).values.min()
-    return torch.where(probabilities >= border, probabilities, 0.0)
-
-
-def keep_top_p(probabilities: Tensor, p: float) -> Tensor:
-    """The fewest of `probabilities` (V,) that make up at least `p` of their sum; 0 elsewhere.
-
-    Of equally likely tokens at the border those with the lowest ids stay. At least one stays.
-    """
-    if p >= 1.0:
-        return probabilities
-    total = probabilities.sum()
-    candidates = probabilities.topk(min(LIKELY_TOKENS, len(probabilities))).values
-    if candidates.sum() < p * total:
-        # All the rest together is less than 1 - p: the nucleus is found without it.
-        candidates = probabilities[probabilities > total * ((1.0 - p) / len(probabilities))]
-        candidates = candidates.sort(descending=True).values
-    before = candidates.cumsum(0) - candidates
-    count = int((before < p * total).sum())
-    border = candidates[count - 1]
-    kept = torch.where(probabilities >= border, probabilities, 0.0)
-    surplus = int(kept.count_nonzero()) - count
-    if surplus:
-        tied = (probabilities == border).nonzero()[:, 0]
-        kept[tied[-surplus:]] = 0.0
-    return kept
-
-
-def keep_min_p(probabilities: Tensor, min_p: float) -> Tensor:
-    """Those of `probabilities` (V,) that are at least `min_p` times the largest; 0 elsewhere."""
-    if min_p == 0.0:
-        return probabilities
-    return torch.where(probabilities >= min_p * probabilities.max(), probabilities, 0.0)
-
-
-def next_token_distribution(logits: Tensor, seen_tokens: Tensor, config: SamplingConfig) -> Tensor:
-    """Probabilities (V,) float64 from which the next token is drawn.
-
-    logits: (V,), -inf allowed where a token must not come. seen_tokens: (n,) int64, the tokens that
-    the repetition penalty counts. `PolishgenError` if no token is possible or a logit is NaN.
-    """
-    logits = apply_repetition_penalty(logits.double(), seen_tokens, config.repetition_penalty)
+    logits = logits.astype(np.float64)
+    if config.repetition_penalty != 1.0:
+        penalty = config.repetition_penalty
+        logits = np.where(seen, np.where(logits < 0, logits * penalty, logits / penalty), logits)
     top = logits.max()
     if not math.isfinite(top):
         raise PolishgenError("the model's logits are not finite: its weights are damaged")
     if config.temperature == 0.0:
-        return torch.zeros_like(logits).index_fill(0, logits.argmax(), 1.0)
-    temperature = max(config.temperature, LOWEST_TEMPERATURE)
-    probabilities = torch.softmax((logits - top) / temperature, dim=0)
-    probabilities = keep_top_k(probabilities, config.top_k)
-    probabilities = keep_top_p(probabilities, config.top_p)
-    probabilities = keep_min_p(probabilities, config.min_p)
-    return probabilities / probabilities.sum()
+        return logits.argmax(keepdims=True), np.ones(1)
+    exponents = (logits - top) / max(config.temperature, LOWEST_TEMPERATURE)
+    # Top-p counts what min-p would drop; else a little less than min-p's border is enough.
+    lowest = math.log(config.min_p) - 1e-9 if config.min_p and config.top_p == 1.0 else -745.2
+    tokens = np.flatnonzero(exponents >= lowest)
+    weights = np.exp(exponents[tokens])
+    kept = keep_top_k(weights, config.top_k)
+    kept &= keep_top_p(np.where(kept, weights, 0.0), config.top_p)
+    kept &= weights >= config.min_p
+    return tokens[kept], weights[kept]
+
+
+def keep_top_k(weights: np.ndarray, k: int) -> np.ndarray:
+    """Which of `weights` (n,) are the k largest or tie with the last of them; 0 keeps all."""
+    if not 0 < k < len(weights):
+        return np.ones(len(weights), bool)
+    return weights >= np.partition(weights, -k)[-k]
+
+
+def keep_top_p(weights: np.ndarray, p: float) -> np.ndarray:
+    """Which of `weights` (n,) are the fewest that make up at least `p` of their sum.
+
+    Of equally likely ones at the border those that come first stay. At least one stays.
+    """
+    if p >= 1.0:
+        return np.ones(len(weights), bool)
+    total = weights.sum()
+    # Weights this small are less than 1 - p all together: the nucleus is found without them.
+    descending = np.sort(weights[weights > total * ((1.0 - p) / len(weights))])[::-1]
+    before = descending.cumsum() - descending
+    count = np.count_nonzero(before < p * total)
+    border = descending[count - 1]
+    kept = weights >= border
+    surplus = np.count_nonzero(kept) - count
+    if surplus:
+        kept[np.flatnonzero(weights == border)[-surplus:]] = False
+    return kept
+
+
+def next_token_distribution(
+    logits: np.ndarray, seen: np.ndarray, config: SamplingConfig
+) -> np.ndarray:
+    """Probabilities (V,) float64 from which the next token is drawn; arguments and errors as in
+    `candidates`."""
+    tokens, weights = candidates(logits, seen, config)
+    probabilities = np.zeros(len(logits))
+    probabilities[tokens] = weights / weights.sum()
+    return probabilities
 
 
 def sample_token(
-    logits: Tensor, seen_tokens: Tensor, config: SamplingConfig, generator: torch.Generator
+    logits: np.ndarray, seen: np.ndarray, config: SamplingConfig, generator: np.random.Generator
 ) -> int:
-    """Draws a token; arguments as in `next_token_distribution`.
+    """Draws a token; arguments and errors as in `candidates`.
 
     Takes one number from `generator`, none at temperature 0.
     """
-    probabilities = next_token_distribution(logits, seen_tokens, config)
+    tokens, weights = candidates(logits, seen, config)
     if config.temperature == 0.0:
-        return int(probabilities.argmax())
-    cumulative = probabilities.cumsum(0)
-    total = cumulative[-1:]
-    uniform = torch.rand(1, dtype=torch.float64, generator=generator)
-    index = torch.searchsorted(cumulative, uniform * total, right=True)
+        return int(tokens[0])
+    cumulative = weights.cumsum()
+    index = cumulative.searchsorted(generator.random() * cumulative[-1], side="right")
     # Rounding must not carry the draw past the last possible token.
-    return min(int(index), int(torch.searchsorted(cumulative, total)))
+    return int(tokens[min(index, cumulative.searchsorted(cumulative[-1]))])

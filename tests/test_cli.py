@@ -61,7 +61,7 @@ def test_score_and_bench_print_their_tables(folder, capsys):
     row = capsys.readouterr().out.splitlines()[1].split()
     assert row[0] == folder and int(row[1]) == 12 and float(row[2]) > 1
     assert main(["bench", "--model", folder, "--tokens", "5", "--repeats", "1"]) == 0
-    assert f"| {folder} | 5 |" in capsys.readouterr().out
+    assert f"| {folder} | PyTorch | 5 |" in capsys.readouterr().out
 
 
 def test_models_lists_what_is_bundled(capsys):

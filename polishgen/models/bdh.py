@@ -149,12 +149,18 @@ class BDH(nn.Module):
         return torch.exp2(-ages / rates[:, None]).to(like.dtype)
 
     def write(self, synapses: Synapses) -> Synapses:
-        """Writes what is pending into ρ, if it is much; ρ is as seen right after its last token."""
+        """Writes what is pending into ρ, if it is much."""
+        if synapses.activity.shape[2] < MOST_PENDING:
+            return synapses
+        nothing = synapses.activity[:, :, :0], synapses.vectors[:, :0]
+        return Synapses(self.fold(synapses), *nothing)
+
+    def fold(self, synapses: Synapses) -> Tensor:
+        """ρ with all that is pending, as seen right after its last token."""
         rho, activity, vectors = synapses
         length = activity.shape[2]
-        if length < MOST_PENDING:
-            return synapses
-        nothing = activity[:, :, :0], vectors[:, :0]
+        if not length:
+            return rho
         fade = self.fade(length, like=vectors)
         if fade is not None:
             # The last token is not yet damped, the first one length - 1 times.
@@ -163,7 +169,7 @@ class BDH(nn.Module):
         written = activity.transpose(-1, -2) @ vectors
         if rho is not None:
             written += rho if fade is None else rho * fade[:, -1, None, None, None]
-        return Synapses(written, *nothing)
+        return written
 
 
 def add_pending(synapses: Synapses | None, activity: Tensor, vectors: Tensor) -> Synapses:

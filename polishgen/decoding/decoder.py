@@ -1,0 +1,184 @@
+"""Decoders: one token in, logits for the next one out; the loop above asks no architecture.
+
+A float32 model on a CPU is decoded by code compiled with Numba, from weights in int8; everything
+else, and everything where Numba is missing, by the PyTorch model itself.
+"""
+
+import copy
+import threading
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import nn
+
+# Prompts are read in chunks, so that memory stays flat.
+CHUNK_TOKENS = 256
+# Up to here the compiled step reads a prompt sooner than PyTorch, which starts slowly.
+SHORT_PROMPT = 24
+
+
+class Decoder(Protocol):
+    """A model reading one text. `way` is "compiled" or "PyTorch"; V = vocabulary."""
+
+    way: str
+
+    def prefill(self, tokens: Sequence[int]) -> np.ndarray:
+        """Reads one or more tokens; logits (V,) after the last."""
+
+    def step(self, token: int) -> np.ndarray:
+        """Reads a token; logits (V,) after it."""
+
+    def copy(self) -> "Decoder":
+        """A decoder that has read the same tokens and goes on by itself."""
+
+
+def make_decoder(model: nn.Module) -> Decoder:
+    """A decoder at the start of a text.
+
+    Compiled code is waited for if nobody compiles it in the background.
+    """
+    architecture = model.config.architecture
+    if architecture == "chorus":
+        return ChorusDecoder([make_decoder(member) for member in model.models])
+    parameter = next(model.parameters())
+    compilable = parameter.dtype == torch.float32 and parameter.device.type == "cpu"
+    if not compilable or architecture not in STEPS or architecture in compiling:
+        return TorchDecoder(model)
+    code = compiled_code(model)
+    return CompiledDecoder(code, model) if code else TorchDecoder(model)
+
+
+class TorchDecoder:
+    """Decodes through the model's own `forward(tokens, state)`."""
+
+    way = "PyTorch"
+
+    def __init__(self, model: nn.Module, state: Any = None):
+        self.model, self.state = model, state
+
+    @torch.inference_mode()
+    def prefill(self, tokens: Sequence[int]) -> np.ndarray:
+        device = next(self.model.parameters()).device
+        for start in range(0, len(tokens), CHUNK_TOKENS):
+            chunk = torch.tensor(tokens[start : start + CHUNK_TOKENS], device=device)
+            logits, self.state = self.model(chunk[None], self.state)
+        return logits[0, -1].cpu().numpy()
+
+    def step(self, token: int) -> np.ndarray:
+        return self.prefill([token])
+
+    def copy(self) -> "TorchDecoder":
+        return TorchDecoder(self.model, copy.deepcopy(self.state))
+
+
+class CompiledDecoder:
+    """Decodes through a compiled step, whose state is a tuple of arrays."""
+
+    way = "compiled"
+
+    def __init__(self, code: ModuleType, model: nn.Module):
+        self.code, self.model = code, model
+        self.weights, self.state = quantised_weights(code, model), code.empty_state(model)
+        self.unread = True
+
+    def prefill(self, tokens: Sequence[int]) -> np.ndarray:
+        if self.unread and len(tokens) > SHORT_PROMPT:
+            reader = TorchDecoder(self.model)
+            logits = reader.prefill(tokens)
+            self.state = self.code.state_from(self.model, reader.state)
+            self.unread = False
+            return logits
+        nothing = np.empty(0, np.float32)
+        for token in tokens[:-1]:
+            self.code.step(self.weights, self.state, token, nothing)
+        return self.step(tokens[-1])
+
+    def step(self, token: int) -> np.ndarray:
+        logits = np.empty(self.model.config.vocab_size, np.float32)
+        self.code.step(self.weights, self.state, token, logits)
+        self.unread = False
+        return logits
+
+    def copy(self) -> "CompiledDecoder":
+        other = CompiledDecoder(self.code, self.model)
+        for target, source in zip(other.state, self.state, strict=True):
+            target[:] = source
+        other.unread = self.unread
+        return other
+
+
+class ChorusDecoder:
+    """Steps a chorus's decoders side by side: the mean of their logits is its own."""
+
+    def __init__(self, members: Sequence[Decoder]):
+        self.members = members
+
+    @property
+    def way(self) -> str:
+        ways = {member.way for member in self.members}
+        return "compiled" if ways == {"compiled"} else "PyTorch"
+
+    def prefill(self, tokens: Sequence[int]) -> np.ndarray:
+        return np.mean([member.prefill(tokens) for member in self.members], axis=0)
+
+    def step(self, token: int) -> np.ndarray:
+        return np.mean([member.step(token) for member in self.members], axis=0)
+
+    def copy(self) -> "ChorusDecoder":
+        return ChorusDecoder([member.copy() for member in self.members])
+
+
+STEPS = ("transformer", "gru", "bdh")
+# Architectures whose step is being compiled in the background.
+compiling: set[str] = set()
+_code: dict[str, ModuleType | None] = {}
+_weights: WeakKeyDictionary[nn.Module, tuple[tuple, Any]] = WeakKeyDictionary()
+
+
+def compiled_code(model: nn.Module) -> ModuleType | None:
+    """The module with the compiled step for a model; None where Numba is missing or fails."""
+    architecture = model.config.architecture
+    if architecture not in _code:
+        try:
+            code = import_module(f"polishgen.decoding.{architecture}")
+            CompiledDecoder(code, model).step(0)
+        except ImportError:
+            code = None
+        except Exception as error:  # Numba meets a processor or a Python that it does not know.
+            warnings.warn(f"decoding through PyTorch, as Numba failed: {error}", stacklevel=2)
+            code = None
+        _code[architecture] = code
+    return _code[architecture]
+
+
+def compile_in_background(models: Sequence[nn.Module]) -> threading.Thread:
+    """Compiles what these models' decoders need; until then `make_decoder` gives PyTorch's."""
+    members = [member for model in models for member in getattr(model, "models", [model])]
+    waiting = {model.config.architecture: model for model in members}
+    waiting = {name: model for name, model in waiting.items() if name in STEPS}
+    compiling.update(waiting)
+
+    def run() -> None:
+        for architecture, model in waiting.items():
+            compiled_code(model)
+            compiling.discard(architecture)
+
+    thread = threading.Thread(target=run, name="compile", daemon=True)
+    thread.start()
+    return thread
+
+
+def quantised_weights(code: ModuleType, model: nn.Module) -> Any:
+    """The model's weights as its compiled step wants them, made anew if they have changed."""
+    version = tuple((p.data_ptr(), p._version) for p in model.parameters())
+    known = _weights.get(model)
+    if known is None or known[0] != version:
+        with torch.no_grad():
+            known = _weights[model] = (version, code.make_weights(model))
+    return known[1]
