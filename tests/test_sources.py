@@ -1,23 +1,19 @@
 """Sources: files that are whole or an error, and downloads against a server on loopback."""
 
-import io
 import json
 import random
-import socket
-import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import zstandard
+from backports import zstd
 from data_server import DataServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.corpus.cleaning import Document
-from training.corpus.download import CHUNK_BYTES, SourceError
-from training.corpus.sources import read_documents
+from training.corpus.sources import SourceError, read_documents
 
 NAME = "bajki"
 DATA, MANIFEST = f"{NAME}.jsonl.zst", f"{NAME}.manifest"
@@ -40,9 +36,10 @@ def to_jsonl(tales: list[Document]) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def pack(data: bytes, **options) -> bytes:
+def pack(data: bytes, options: dict | None = None) -> bytes:
     """One zstd frame, with a checksum."""
-    return zstandard.ZstdCompressor(write_checksum=True, **options).compress(data)
+    options = {zstd.CompressionParameter.checksum_flag: 1, **(options or {})}
+    return zstd.compress(data, options=options)
 
 
 def manifest_of(data: bytes, count: int | None, **changes) -> bytes:
@@ -109,135 +106,26 @@ def test_a_manifest_that_tells_no_sizes_will_do(server, tmp_path):
     assert fetch(server, tmp_path) == TALES
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_progress_is_shown_on_a_terminal(server, tmp_path, monkeypatch, terminal):
-    screen = io.StringIO()
-    screen.isatty = lambda: terminal
-    monkeypatch.setattr(sys, "stderr", screen)
-    fetch(server, tmp_path)
-    shown = screen.getvalue()
-    assert (DATA in shown and "100%" in shown) if terminal else not shown
-
-
-# Downloads that break
-
-
-def test_a_broken_download_goes_on_where_it_stopped(server, tmp_path):
-    server.cuts = [2 * CHUNK_BYTES + 100]
-    assert fetch(server, tmp_path) == TALES
-    first, second = data_requests(server)
-    assert (first.range, first.status) == (None, 200)
-    assert (second.range, second.status) == (f"bytes={2 * CHUNK_BYTES}-", 206)
-    assert second.if_range == server.version_headers(PACKED)["ETag"]
-    assert (tmp_path / DATA).read_bytes() == PACKED
-    assert names_in(tmp_path) == {DATA, MANIFEST}
-
-
-def test_the_next_call_goes_on_where_the_last_gave_up(server, tmp_path):
-    server.cuts = [CHUNK_BYTES, CHUNK_BYTES, 0]
-    with pytest.raises(SourceError, match=rf"{DATA} was cut off after {2 * CHUNK_BYTES:,} bytes"):
-        fetch(server, tmp_path)
-    assert not (tmp_path / DATA).exists()
-    assert (tmp_path / f"{DATA}.part").read_bytes() == PACKED[: 2 * CHUNK_BYTES]
-    assert fetch(server, tmp_path) == TALES
-    assert data_requests(server)[-1].range == f"bytes={2 * CHUNK_BYTES}-"
-
-
-def test_a_part_that_is_whole_already_is_taken(server, tmp_path):
-    (tmp_path / f"{DATA}.part").write_bytes(PACKED)
-    assert fetch(server, tmp_path) == TALES
-    assert not data_requests(server)
-
-
-@pytest.mark.parametrize("count, partial", [(30, 416), (40, 206), (50, 206)])
-@pytest.mark.parametrize("careless", [False, True])
-def test_a_file_changed_meanwhile_is_never_mixed_with_the_old(
-    server, tmp_path, careless, count, partial
-):
-    newer = documents(count, seed=3)
-    server.careless = careless
-    # Sizes would tell the files apart as well.
-    server.files[MANIFEST] = manifest_of(PACKED, None, file_size=None)
-    server.cuts = [3 * CHUNK_BYTES, 0, 0]
-    with pytest.raises(SourceError, match="was cut off"):
-        fetch(server, tmp_path)
-    replace_data(server, newer)
-    server.files[MANIFEST] = manifest_of(PACKED, None, file_size=None)
-    assert fetch(server, tmp_path) == newer
-    assert (tmp_path / DATA).read_bytes() == server.files[DATA]
-    statuses = [request.status for request in data_requests(server)][3:]
-    assert statuses == ([partial, 200] if careless else [200])
-
-
-def test_a_file_changed_between_two_attempts_of_one_call(server, tmp_path):
-    newer = documents(40, seed=4)
-    data = pack(to_jsonl(newer))
-    # The manifest has been read by then: only one that tells no sizes fits both files.
-    server.files[MANIFEST] = manifest_of(PACKED, None, file_size=None)
-    server.cuts = [2 * CHUNK_BYTES]
-    server.after_cut = lambda: server.files.update({DATA: data})
-    assert fetch(server, tmp_path) == newer
-    assert [request.status for request in data_requests(server)] == [200, 200]
-
-
-@pytest.mark.parametrize("versions", [("date",), ("weak", "date")])
-def test_a_date_names_the_version_where_no_strong_etag_does(server, tmp_path, versions):
-    server.versions, server.cuts = versions, [2 * CHUNK_BYTES]
-    assert fetch(server, tmp_path) == TALES
-    last = data_requests(server)[-1]
-    assert (last.status, last.if_range) == (206, server.version_headers(PACKED)["Last-Modified"])
-
-
-@pytest.mark.parametrize("flaw", [{"versions": ()}, {"versions": ("weak",)}, {"ranges": False}])
-def test_where_nothing_can_be_resumed_the_download_starts_anew(server, tmp_path, flaw):
-    for key, value in flaw.items():
-        setattr(server, key, value)
-    server.cuts = [2 * CHUNK_BYTES]
-    assert fetch(server, tmp_path) == TALES
-    assert [request.status for request in data_requests(server)] == [200, 200]
-
-
-def test_another_part_than_asked_for_is_not_taken(server, tmp_path):
-    server.shifted, server.cuts = True, [2 * CHUNK_BYTES]
-    assert fetch(server, tmp_path) == TALES
-    assert [request.status for request in data_requests(server)] == [200, 206, 200]
-
-
-def test_a_part_of_unknown_version_is_not_gone_on_with(server, tmp_path):
-    (tmp_path / f"{DATA}.part").write_bytes(b"something else")
-    assert fetch(server, tmp_path) == TALES
-
-
 @pytest.mark.parametrize("name", [DATA, MANIFEST])
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
 def test_an_error_status_names_the_address(server, tmp_path, name, status):
     server.statuses[name] = status
-    with pytest.raises(SourceError, match=rf"{server.base_url}{name} answered {status} \w+"):
+    with pytest.raises(SourceError, match=rf"{server.base_url}{name} cannot be fetched: {status}"):
         fetch(server, tmp_path)
-    assert not names_in(tmp_path)
+    assert DATA not in names_in(tmp_path)
 
 
-def test_an_error_in_the_middle_keeps_what_arrived(server, tmp_path):
-    server.cuts = [2 * CHUNK_BYTES]
-    server.after_cut = lambda: server.statuses.update({DATA: 503})
-    with pytest.raises(SourceError, match=f"{DATA} answered 503"):
+def test_a_broken_download_is_an_error_and_leaves_nothing(server, tmp_path):
+    server.cuts = [5000]
+    with pytest.raises(SourceError, match=f"{DATA} cannot be fetched"):
         fetch(server, tmp_path)
-    server.statuses.clear()
+    assert names_in(tmp_path) == {MANIFEST}
     assert fetch(server, tmp_path) == TALES
-    assert data_requests(server)[-1].status == 206
-
-
-def test_a_server_that_is_not_there_is_named(tmp_path):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-        with pytest.raises(SourceError, match=f"{url}{MANIFEST} cannot be reached"):
-            read_documents(NAME, url, tmp_path)
 
 
 @pytest.mark.parametrize("url", ["", "no address", "http://[::1/", "ftp://127.0.0.1/"])
 def test_a_base_url_that_is_none_is_named(url, tmp_path):
-    with pytest.raises(SourceError, match="cannot be reached"):
+    with pytest.raises(SourceError, match="cannot be fetched"):
         read_documents(NAME, url, tmp_path)
 
 
@@ -248,15 +136,15 @@ def test_a_base_url_that_is_none_is_named(url, tmp_path):
 def test_a_size_other_than_the_manifests_is_an_error(server, tmp_path, difference):
     said = len(PACKED) + difference
     server.files[MANIFEST] = manifest_of(PACKED, len(TALES), file_size=said)
-    message = rf"{DATA} brought {len(PACKED):,} bytes instead of {said:,}"
-    with pytest.raises(SourceError, match=message):
+    with pytest.raises(
+        SourceError, match=rf"has {len(PACKED):,} bytes, its manifest says {said:,}"
+    ):
         fetch(server, tmp_path)
-    assert DATA not in names_in(tmp_path)
 
 
 def test_an_end_without_a_promised_length_is_checked_by_the_manifest(server, tmp_path):
     server.length, server.cuts = False, [5000]
-    with pytest.raises(SourceError, match="brought 5,000 bytes instead of"):
+    with pytest.raises(SourceError, match="has 5,000 bytes, its manifest says"):
         fetch(server, tmp_path)
     assert fetch(server, tmp_path) == TALES
 
@@ -272,7 +160,7 @@ def test_a_corrupt_file_is_named_with_what_to_do(server, tmp_path):
     data = bytearray(PACKED)
     data[len(data) // 2] ^= 0xFF
     server.files[DATA] = bytes(data)
-    with pytest.raises(SourceError, match=rf"{DATA} is corrupt: .*; delete .*{DATA}"):
+    with pytest.raises(SourceError, match=rf"{DATA}.*; delete .*{DATA}"):
         fetch(server, tmp_path)
 
 
@@ -347,8 +235,10 @@ def test_many_frames_are_one_file(tmp_path):
 
 
 def test_frames_with_a_long_window_are_read(tmp_path):
-    options = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
-    packer = zstandard.ZstdCompressor(compression_params=options).compressobj()
+    parameter = zstd.CompressionParameter
+    options = {parameter.window_log: 28, parameter.enable_long_distance_matching: 1}
+    # Without its size a frame does not shrink its window.
+    packer = zstd.ZstdCompressor(options=options)
     data = to_jsonl(TALES)
     source = write(tmp_path / DATA, packer.compress(data) + packer.flush())
     assert list(read_documents(source)) == TALES
@@ -411,7 +301,7 @@ def test_blank_lines_and_odd_meta_are_passed_over(tmp_path):
     assert list(read_documents(write(tmp_path / "a.jsonl", data))) == expected
 
 
-@pytest.mark.parametrize("name, data", [("a.jsonl", b"\n"), (DATA, b""), (DATA, pack(b""))])
+@pytest.mark.parametrize("name, data", [("a.jsonl", b"\n"), (DATA, pack(b""))])
 def test_a_file_without_documents_is_an_error(tmp_path, name, data):
     with pytest.raises(SourceError, match=f"{name} holds no documents"):
         list(read_documents(write(tmp_path / name, data)))
@@ -423,8 +313,16 @@ def test_a_folder_gives_its_text_files_by_name(tmp_path):
     write(tmp_path / "b" / "druga.txt", "Żuk\r\nidzie.".encode())
     write(tmp_path / "a.txt", b"\xef\xbb\xbf" + "Łoś.".encode())
     write(tmp_path / "notes.md", b"\xff")
+    write(tmp_path / "D.TXT", "Ćma.".encode())
+    # What macOS and editors leave behind.
+    write(tmp_path / "._a.txt", b"\x00\x05\x16\x07\xff")
+    for hidden in (".cache", "__MACOSX"):
+        (tmp_path / hidden).mkdir()
+        write(tmp_path / hidden / "._a.txt", b"\xff")
+        write(tmp_path / hidden / "b.txt", b"\xff")
     write(tmp_path / "c.txt" / "trzecia.txt", b"Lis.")
     assert list(read_documents(str(tmp_path))) == [
+        Document("Ćma.", {"title": "D", "file": "D.TXT"}),
         Document("Łoś.", {"title": "a", "file": "a.txt"}),
         Document("Żuk\nidzie.", {"title": "druga", "file": "b/druga.txt"}),
         Document("Lis.", {"title": "trzecia", "file": "c.txt/trzecia.txt"}),

@@ -5,24 +5,26 @@ SpeakLeash publishes each data set as `<name>.manifest` (JSON: sizes and counts)
 manifest; whatever is cut, corrupt or short is an error that names it, never a smaller corpus.
 """
 
-import io
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import zstandard
+import pooch
+from backports import zstd
 
+from polishgen.errors import PolishgenError
 from training.corpus.cleaning import Document
-from training.corpus.download import SourceError, download, fetch_small
 
 DEFAULT_NAME = "wolne_lektury_corpus"
 DEFAULT_BASE_URL = "https://d6t0.c15.e2-2.dev/speakleash-ds-pub/datasets_text/"
-CHUNK_BYTES = 1 << 20
-# Frames made with zstd's --long need a window beyond the decompressor's default limit.
-LARGEST_WINDOW = 1 << 31
 FILE_SUFFIXES = (".jsonl.zst", ".jsonl")
+
+
+class SourceError(PolishgenError):
+    """A source that is missing, cut, corrupt, or smaller than its manifest says."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,23 @@ def read_documents(
 def read_data_set(name: str, base_url: str, cache: Path) -> Iterator[Document]:
     """Documents of a SpeakLeash data set, downloaded into `cache` unless they are there already."""
     base_url = base_url.rstrip("/") + "/"
-    manifest_url = f"{base_url}{name}.manifest"
-    content = fetch_small(manifest_url)
-    manifest = Manifest.parse(content, manifest_url)
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{name}.jsonl.zst"
-    download(f"{base_url}{name}.jsonl.zst", path, manifest.file_size)
-    path.with_name(f"{name}.manifest").write_bytes(content)
+    path, manifest_path = cache / f"{name}.jsonl.zst", cache / f"{name}.manifest"
+    manifest_path.unlink(missing_ok=True)
+    download(base_url + manifest_path.name, manifest_path)
+    manifest = Manifest.parse(manifest_path.read_bytes(), base_url + manifest_path.name)
+    if path.is_file() and manifest.file_size not in (None, path.stat().st_size):
+        path.unlink()
+    download(base_url + path.name, path)
     return read_download(path, manifest)
+
+
+def download(url: str, path: Path) -> None:
+    """Brings `url` to `path`, which exists only once it is whole, unless it exists already."""
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        pooch.retrieve(url, None, path.name, path.parent, progressbar=sys.stderr.isatty())
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{url} cannot be fetched: {error}") from error
 
 
 def read_download(path: Path, manifest: Manifest) -> Iterator[Document]:
@@ -100,8 +111,17 @@ def local_manifest(path: Path) -> Manifest:
 
 
 def read_folder(folder: Path) -> Iterator[Document]:
-    """Every `.txt` file under a folder, in UTF-8, by name; the file's name is the title."""
-    paths = sorted(path for path in folder.rglob("*.txt") if not path.is_dir())
+    """Every text file (.txt, .TXT) under a folder, in UTF-8, by name; its name is the title.
+
+    Hidden files and folders, which other systems leave behind, are passed over.
+    """
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() == ".txt"
+        and not path.is_dir()
+        and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
+    )
     if not paths:
         raise SourceError(f"the folder {folder} holds no .txt file")
     for path in paths:
@@ -136,52 +156,18 @@ def read_file(path: Path, manifest: Manifest) -> Iterator[Document]:
 
 def read_lines(path: Path) -> Iterator[bytes]:
     """Lines of a file, decompressed if its name ends in .zst."""
-    with path.open("rb") as file:
-        packed = path.name.endswith(".zst")
-        lines = io.BufferedReader(Frames(file, path), CHUNK_BYTES) if packed else file
-        yield from lines
-
-
-class Frames(io.RawIOBase):
-    """Decompressed bytes of a zstd file of any number of frames.
-
-    Unlike zstandard's own reader it does not take the end of the file within a frame for the end
-    of the data: that raises `SourceError`.
-    """
-
-    def __init__(self, file: io.BufferedReader, path: Path):
-        self._file, self._path = file, path
-        self._frame = None
-        self._rest, self._ready = b"", b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:
-        while not self._ready:
-            data = self._rest or self._file.read(CHUNK_BYTES)
-            if not data and self._frame:
-                raise SourceError(f"{self._path} is cut off: its last zstd frame is not whole")
-            if not data:
-                return 0
-            self._ready = self._decompress(data)
-        taken, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-    def _decompress(self, data: bytes) -> bytes:
-        self._frame = (
-            self._frame
-            or zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW).decompressobj()
-        )
-        try:
-            out = self._frame.decompress(data)
-        except zstandard.ZstdError as error:
-            raise SourceError(f"{self._path} is corrupt: {error}") from error
-        self._rest = self._frame.unused_data if self._frame.eof else b""
-        if self._frame.eof:
-            self._frame = None
-        return out
+    if not path.name.endswith(".zst"):
+        with path.open("rb") as file:
+            yield from file
+        return
+    try:
+        # Frames made with zstd's --long need a window beyond the decompressor's default limit.
+        with zstd.open(path, options={zstd.DecompressionParameter.window_log_max: 31}) as file:
+            yield from file
+    except EOFError as error:
+        raise SourceError(f"{path} is cut off: its last zstd frame is not whole") from error
+    except zstd.ZstdError as error:
+        raise SourceError(f"{path} is corrupt: {error}") from error
 
 
 def parse_line(line: bytes, place: str) -> Document:
