@@ -1,179 +1,183 @@
 """The page's functions for programs: `generate`, `score` and `compare`, named and typed.
 
-Gradio serves each over HTTP, to `gradio_client`, and as a tool of the MCP server, with the
-docstrings below as their description. Notable: `generate` and `compare` stream, each message
-holding all that has been written so far; a value that is not allowed is refused by name.
+Gradio serves each over HTTP, to `gradio_client`, and as a tool of the MCP server. What they take
+beside the prompt are `GenerationConfig`'s fields, with its descriptions. Notable: `generate` and
+`compare` stream, each message holding all that has been written so far.
 """
 
-from collections.abc import Iterator, Sequence
+import inspect
+import json
+import math
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any, Literal
 
 import gradio as gr
+import gradio.mcp
 
-from polishgen.checkpoint import configured_models
-from polishgen.errors import check_choice, check_str
-from polishgen.page.failures import told_to_visitor
-from polishgen.page.models import model_named
-from polishgen.page.run_settings import RunSettings, new_seed
-from polishgen.page.turns import Progress, take_turns
+from polishgen.errors import ParameterError, PolishgenError, check_choice, check_str
+from polishgen.introspection import whole_characters
+from polishgen.page.line import Line
+from polishgen.page.models import models, names
+from polishgen.page.writing import CONTEXT_TOKENS, MAX_COLUMNS, MAX_TEXT, check_run, check_tokens, write
 from polishgen.parameters import GenerationConfig
 
-# A second or two of work.
-TEXT_LIMIT = 20_000
-DEFAULTS = GenerationConfig()
+SCORE_TOKENS = 8_000
+Parameters = dict[str, tuple[object, object, str]]
+KINDS = {"integer": int, "number": float, "boolean": bool, "string": str}
 
 
-def add_endpoints() -> None:
-    """Adds the three endpoints to the page under construction."""
-    for function in (generate, score, compare):
-        gr.api(function, api_name=function.__name__, concurrency_id="models")
+def add_endpoints(server: gr.Server, line: Line) -> None:
+    """Adds the three functions, with a schema for the models that are served.
 
-
-def generate(
-    prompt: str,
-    model: str = "transformer",
-    max_new_tokens: int = DEFAULTS.max_new_tokens,
-    temperature: float = DEFAULTS.temperature,
-    top_k: int = DEFAULTS.top_k,
-    top_p: float = DEFAULTS.top_p,
-    min_p: float = DEFAULTS.min_p,
-    repetition_penalty: float = DEFAULTS.repetition_penalty,
-    stop: list[str] | None = None,
-    seed: int | None = None,
-    genre: str | None = None,
-    starts_new_word: bool = DEFAULTS.starts_new_word,
-) -> Iterator[str]:
-    """Continue a Polish text with one small language model, streaming the continuation.
-
-    Args:
-        prompt: Polish text to continue, at most 4,000 characters; may be empty.
-        model: One of gru, transformer, bdh.
-        max_new_tokens: 1 to 1,000; a Polish word is about two tokens.
-        temperature: 0 (always the likeliest token) to 5.
-        top_k: Keep this many of the likeliest tokens, 0 for all.
-        top_p: Keep the likeliest tokens that together reach this probability, above 0 to 1.
-        min_p: Drop tokens less likely than this share of the likeliest, 0 to 1.
-        repetition_penalty: Above 1 makes tokens that have already come less likely, 0.5 to 3.
-        stop: Strings that end the text and are left out of it.
-        seed: The same seed gives the same text; null takes a new one.
-        genre: One of the model's genres; null lets the model guess.
-        starts_new_word: Whether the prompt's last word is complete.
-
-    Returns:
-        The continuation so far, without the prompt.
+    How many run at once is the line's business, not Gradio's.
     """
-    with told_to_visitor("en"):
-        check_choice("model", model, configured_models())
-        progresses = run(
-            prompt,
-            [model],
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            min_p=min_p,
-            repetition_penalty=repetition_penalty,
-            stop=stop,
-            seed=seed,
-            genre=genre,
-            starts_new_word=starts_new_word,
+
+    def add(function: Callable[..., AsyncIterator[object]], parameters: Parameters) -> None:
+        async def endpoint(*values: object) -> AsyncIterator[object]:
+            with refused_by_name():
+                given = dict(zip(parameters, values, strict=True))
+                async with aclosing(function(line, **given)) as results:
+                    async for result in results:
+                        yield result
+
+        endpoint.__name__ = function.__name__
+        endpoint.__doc__ = described(function, parameters)
+        endpoint.__annotations__ = {name: kind for name, (kind, _, _) in parameters.items()}
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        endpoint.__signature__ = inspect.Signature(
+            [
+                inspect.Parameter(name, kind, default=default, annotation=annotation)
+                for name, (annotation, default, _) in parameters.items()
+            ]
         )
-        for progress in progresses:
-            yield progress[model].text
+        server.api(endpoint, name=function.__name__, concurrency_limit=None)
+
+    served = Literal[names()]
+    needed = inspect.Parameter.empty
+    prompt = (str, needed, f"Polish text to continue, at most {CONTEXT_TOKENS:,} tokens.")
+    model = (served, names()[0], "One of " + ", ".join(names()) + ".")
+    several = (list[served] | None, None, "Some of " + ", ".join(names()) + "; null for all.")
+    text = (str, needed, f"Polish text, 1 to {SCORE_TOKENS:,} tokens.")
+    genre = options()["genre"]
+    add(generate, {"prompt": prompt, "model": model} | options())
+    add(score, {"text": text, "model": model, "genre": genre})
+    add(compare, {"prompt": prompt, "models": several} | options())
 
 
-def compare(
-    prompt: str,
-    models: list[str] | None = None,
-    max_new_tokens: int = DEFAULTS.max_new_tokens,
-    temperature: float = DEFAULTS.temperature,
-    top_k: int = DEFAULTS.top_k,
-    top_p: float = DEFAULTS.top_p,
-    min_p: float = DEFAULTS.min_p,
-    repetition_penalty: float = DEFAULTS.repetition_penalty,
-    stop: list[str] | None = None,
-    seed: int | None = None,
-    genre: str | None = None,
-    starts_new_word: bool = DEFAULTS.starts_new_word,
-) -> Iterator[dict[str, dict]]:
-    """Let several small language models continue the same Polish text side by side, streaming.
+def options() -> Parameters:
+    """The fields of `GenerationConfig` as parameters: type, default, description."""
+    found: Parameters = {}
+    for name, schema in GenerationConfig.model_json_schema()["properties"].items():
+        kinds = [KINDS.get(each.get("type")) for each in schema.get("anyOf", [schema])]
+        kind: Any = list[str] | None if name == "stop" else next(filter(None, kinds))
+        if "anyOf" in schema:
+            kind = kind | None
+        default = schema.get("default") or None if name == "stop" else schema.get("default")
+        found[name] = (kind, default, f"{schema['description']} (default {default})")
+    return found
 
-    Args:
-        prompt: Polish text to continue, at most 4,000 characters; may be empty.
-        models: Some of gru, transformer, bdh; null for all.
-        max_new_tokens: 1 to 1,000, for each model.
-        temperature: 0 (always the likeliest token) to 5.
-        top_k: Keep this many of the likeliest tokens, 0 for all.
-        top_p: Keep the likeliest tokens that together reach this probability, above 0 to 1.
-        min_p: Drop tokens less likely than this share of the likeliest, 0 to 1.
-        repetition_penalty: Above 1 makes tokens that have already come less likely, 0.5 to 3.
-        stop: Strings that end a text and are left out of it.
-        seed: The same seed gives the same texts; null takes a new one.
-        genre: One of the model's genres; null lets the model guess.
-        starts_new_word: Whether the prompt's last word is complete.
 
-    Returns:
-        For each model its text so far, tokens, tokens_per_second and finish_reason.
+def described(function: Callable, parameters: Parameters) -> str:
+    """The function's docstring with its parameters, as Gradio reads it for its schemas."""
+    lines = [f"    {name}: {text}" for name, (_, _, text) in parameters.items()]
+    return "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Args:", *lines])
+
+
+async def generate(line: Line, prompt: str, model: str, **options: object) -> AsyncIterator[str]:
+    """Continue a Polish text with one small language model; streams the continuation so far."""
+    check_choice("model", model, names())
+    async for texts in written(line, prompt, [model], options):
+        yield texts[model]["text"]
+
+
+async def compare(
+    line: Line, prompt: str, models: list[str] | None, **options: object
+) -> AsyncIterator[dict]:
+    """Let several small language models continue the same Polish text, streaming.
+
+    Gives for each model its text so far, tokens, tokens_per_second and finish_reason.
     """
-    with told_to_visitor("en"):
-        names = configured_models() if models is None else models
-        progresses = run(
-            prompt,
-            names,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            min_p=min_p,
-            repetition_penalty=repetition_penalty,
-            stop=stop,
-            seed=seed,
-            genre=genre,
-            starts_new_word=starts_new_word,
-        )
-        for progress in progresses:
-            yield {name: summary(of_model) for name, of_model in progress.items()}
+    chosen = list(names()[:MAX_COLUMNS]) if models is None else models
+    if not isinstance(chosen, list) or not chosen:
+        raise ParameterError("models", chosen, "a list of some of " + ", ".join(names()))
+    for name in chosen:
+        check_choice("models", name, names())
+    async for texts in written(line, prompt, chosen, options):
+        yield texts
 
 
-def score(text: str, model: str = "transformer") -> dict:
+async def written(
+    line: Line, prompt: str, models: list[str], options: dict
+) -> AsyncIterator[dict[str, dict]]:
+    """All models' texts so far, after each update."""
+    stop = {} if options.get("stop") is not None else {"stop": ()}
+    seed = {} if options.get("seed") is not None else {"seed": secrets.randbelow(2**31)}
+    runs = [check_run(name, options | stop | seed) for name in dict.fromkeys(models)]
+    check_tokens("prompt", check_str("prompt", prompt, MAX_TEXT), runs[0].model, CONTEXT_TOKENS)
+    texts = {run.model: {"text": "", "tokens": 0} for run in runs}
+    work = write([(prompt, run) for run in runs])
+    async with aclosing(line.run(lambda: work)) as events:
+        async for event in events:
+            for index, news in event.get("columns", {}).items():
+                of_model = texts[runs[index].model]
+                of_model["text"] += "".join(token[1] for token in news["tokens"])
+                of_model["tokens"] = news["count"]
+                of_model["tokens_per_second"] = round(news["count"] / max(news["seconds"], 1e-6), 1)
+                of_model["finish_reason"] = news["end"]
+            if "columns" in event:
+                yield texts
+
+
+async def score(line: Line, text: str, model: str, genre: str | None) -> AsyncIterator[dict]:
     """Tell how well a small language model predicts a Polish text.
 
-    Args:
-        text: The text, 1 to 20,000 characters.
-        model: One of gru, transformer, bdh.
-
-    Returns:
-        perplexity, bits_per_byte, n_bytes, and for each token its text and its logprob (nats).
+    Gives perplexity, bits_per_byte, n_bytes, and for each token (tokens that share a character
+    together) its text and logprob in nats.
     """
-    with told_to_visitor("en"):
-        lm = model_named(model)
-        result = lm.score(check_str("text", text, TEXT_LIMIT))
-        pieces = [lm.tokenizer.decode([token]) for token in result.tokens]
-        return {
-            "model": model,
-            "perplexity": result.perplexity,
-            "bits_per_byte": result.bits_per_byte,
-            "n_bytes": result.n_bytes,
-            "tokens": [
-                {"text": piece, "logprob": logprob}
-                for piece, logprob in zip(pieces, result.logprobs, strict=True)
-            ],
-        }
+    lm = models()[check_choice("model", model, names())]
+    check_tokens("text", check_str("text", text, MAX_TEXT), model, SCORE_TOKENS)
+    if not text:
+        raise ParameterError("text", text, "at least one character long")
+    check_run(model, {"genre": genre})
 
+    def work() -> Iterator[dict]:
+        yield {"score": lm.score(text, genre=genre) if genre else lm.score(text)}
 
-def run(
-    prompt: str, models: Sequence[str], *, seed: int | None, **options: object
-) -> Iterator[dict[str, Progress]]:
-    """The progress of all `models`; `options` are fields of `RunSettings`."""
-    seed = new_seed() if seed is None else seed
-    settings = RunSettings(prompt=prompt, models=models, seed=seed, **options)
-    yield from take_turns(settings.streams(dict.fromkeys(settings.models, settings.prompt)))
-
-
-def summary(progress: Progress) -> dict[str, object]:
-    """What `compare` tells about one model."""
-    return {
-        "text": progress.text,
-        "tokens": progress.tokens,
-        "tokens_per_second": round(progress.tokens_per_second, 1),
-        "finish_reason": progress.finish_reason,
+    async with aclosing(line.run(work)) as events:
+        [result] = [event["score"] async for event in events if "score" in event]
+    groups = whole_characters(lm, result.tokens)
+    yield {
+        "model": model,
+        "perplexity": result.perplexity,
+        "bits_per_byte": result.bits_per_byte,
+        "n_bytes": result.n_bytes,
+        "tokens": [
+            {"text": characters, "logprob": math.fsum(result.logprobs[i] for i in group)}
+            for group, characters in groups
+        ],
     }
+
+
+@contextmanager
+def refused_by_name() -> Iterator[None]:
+    """Turns polishgen's errors into Gradio's, which clients get as their message."""
+    try:
+        yield
+    except PolishgenError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+
+
+class JSONTools(gradio.mcp.GradioMCPServer):
+    """Gradio's MCP server, its results as JSON rather than as Python prints them."""
+
+    def postprocess_output_data(self, data: Any, root_url: str) -> list:
+        """Text stays text; anything else becomes JSON."""
+        told = [each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in data]
+        return super().postprocess_output_data(told, root_url)
+
+
+def answer_mcp_in_json() -> None:
+    """Lets Gradio make its MCP server of `JSONTools`; it has no option for that."""
+    gradio.mcp.GradioMCPServer = JSONTools

@@ -6,25 +6,30 @@ from functools import lru_cache
 import torch
 
 from polishgen.checkpoint import configured_models
-from polishgen.errors import check_choice
+from polishgen.errors import PolishgenError, check_choice
 from polishgen.language_model import LanguageModel, load
+from polishgen.tokenizer import Tokenizer
 
 TITLES = {"gru": "GRU", "transformer": "Transformer", "bdh": "Dragon Hatchling"}
-# Okabe and Ito's colours, which stay apart for colour-blind eyes.
-COLOURS = {"gru": "#0072b2", "transformer": "#d55e00", "bdh": "#009e73"}
+CHORUS = "chorus"
 
 
 @lru_cache(maxsize=1)
 def models() -> dict[str, LanguageModel]:
-    """All configured models by name, loaded side by side and warmed up by one token each.
+    """All configured models by name, loaded side by side and warmed up by two tokens each.
 
-    Each decoding step is a few small matrix products, which more threads only slow down, and two
-    visitors are served at once; so torch gets one thread.
+    The chorus of the bundled models comes last, where they are what is served. torch gets one
+    thread, as two visitors are served at once. `PolishgenError` where there is no model at all.
     """
     torch.set_num_threads(1)
     names = configured_models()
-    with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
-        return dict(zip(names, pool.map(load_warm, names), strict=True))
+    if not names:
+        raise PolishgenError("there are no models: checkpoints/ is empty (see README)")
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        loaded = dict(zip(names, pool.map(load_warm, names), strict=True))
+    if set(names) == set(TITLES):
+        loaded[CHORUS] = load_warm(CHORUS)
+    return loaded
 
 
 def load_warm(name: str) -> LanguageModel:
@@ -34,9 +39,19 @@ def load_warm(name: str) -> LanguageModel:
     return model
 
 
-def model_named(name: str) -> LanguageModel:
+def names() -> tuple[str, ...]:
+    """Names of all models that are served, in the order they are shown."""
+    return tuple(models())
+
+
+def single_names() -> tuple[str, ...]:
+    """`names` without the chorus."""
+    return tuple(name for name in models() if name != CHORUS)
+
+
+def model_named(name: object) -> LanguageModel:
     """The model `name`; `ParameterError` if it is none of the page's."""
-    return models()[check_choice("model", name, configured_models())]
+    return models()[check_choice("model", name, names())]
 
 
 def title(name: str) -> str:
@@ -44,11 +59,15 @@ def title(name: str) -> str:
     return TITLES.get(name, name.rstrip("/").split("/")[-1])
 
 
-def short_title(name: str) -> str:
-    """A name for narrow places."""
-    return "BDH" if name == "bdh" else title(name)
+def genres() -> tuple[str, ...]:
+    """The genres that every served model knows."""
+    known = [tuple(getattr(lm.tokenizer, "genres", ())) for lm in models().values()]
+    return tuple(genre for genre in known[0] if all(genre in others for others in known))
 
 
-def model_choices() -> list[tuple[str, str]]:
-    """(shown name, name) of each model, for a choice in the page."""
-    return [(title(name), name) for name in configured_models()]
+def last_tokens(tokenizer: Tokenizer, text: str, limit: int) -> str:
+    """The end of `text` that `limit` tokens make, whole characters of it."""
+    tokens = tokenizer.encode(text)
+    if len(tokens) <= limit:
+        return text
+    return tokenizer.decode_bytes(tokens[-limit:]).decode("utf-8", errors="ignore")

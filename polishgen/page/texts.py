@@ -1,18 +1,19 @@
-"""Every sentence on the page, in Polish and English.
+"""Every sentence on the page, in Polish and English, from two catalogues in texts/.
 
-Static texts (labels, headings, buttons) go out as keys and are translated by Gradio in the browser.
-What the server writes, such as table headings and error messages, is chosen by `say` for the
-language of the request. Notable: both follow the browser's first language, so they always agree;
-Polish short words are tied to the word after them, as Polish typesetting wants.
+The language is the visitor's choice (`?lang=`, kept in a cookie) or the browser's first one, and
+English for any third. Notable: Polish words of one letter are tied to the word after them, as
+Polish typesetting wants.
 """
 
+import json
 import re
+from pathlib import Path
 
-import gradio as gr
+from fastapi import Request
+from markdown_it import MarkdownIt
 
-from polishgen.page.texts_en import ENGLISH
-from polishgen.page.texts_pl import POLISH
-
+LANGUAGES = ("pl", "en")
+FOLDER = Path(__file__).parent / "texts"
 SHORT_WORDS = re.compile(r"(?<![\w\u00a0])([aiouwzAIOUWZ]) (?=\S)")
 
 
@@ -24,36 +25,24 @@ def tie_short_words(text: str) -> str:
     return text
 
 
-TEXTS = {
-    "pl": {key: tie_short_words(text) for key, text in POLISH.items()},
-    "en": ENGLISH,
-}
-I18N = gr.I18n(**TEXTS)
+def catalogue(language: str) -> dict[str, str]:
+    """The texts of one language by their keys."""
+    texts = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    return {key: tie_short_words(text) for key, text in texts.items()} if language == "pl" else texts
 
 
-def language_of(request: gr.Request | None) -> str:
-    """ "pl" or "en": the first language that the browser asks for, English for any third one."""
-    header = request.headers.get("accept-language", "") if request else ""
+TEXTS = {language: catalogue(language) for language in LANGUAGES}
+
+
+def language_of(request: Request) -> str:
+    """ "pl" or "en"."""
+    chosen = request.query_params.get("lang") or request.cookies.get("lang")
+    if chosen in LANGUAGES:
+        return chosen
+    header = request.headers.get("accept-language", "")
     return "pl" if header.strip().lower().startswith("pl") else "en"
 
 
-def say(language: str, key: str, **values: object) -> str:
-    """The text `key` in `language`, with `{names}` filled in."""
-    return TEXTS[language][key].format(**values)
-
-
-def name_text(prefix: str, name: str) -> gr.i18n.I18nData | str:
-    """The text of a key such as "text_gru"; for a model without one, its plain name."""
-    key = f"{prefix}_{name}"
-    return I18N(key) if key in ENGLISH else name
-
-
-def number(language: str, value: float, digits: int = 0) -> str:
-    """A number as the language writes it: 1 234,5 in Polish, 1,234.5 in English."""
-    text = f"{value:,.{digits}f}"
-    if language == "pl":
-        # No-break spaces between thousands, and none for four digits before the comma.
-        text = text.replace(",", "\u00a0").replace(".", ",")
-        if abs(value) < 10_000:
-            text = text.replace("\u00a0", "")
-    return text
+def markdown(text: str) -> str:
+    """HTML of trusted Markdown; HTML in it stays text."""
+    return MarkdownIt("commonmark", {"html": False}).enable("table").render(text)

@@ -1,0 +1,201 @@
+"""The blind arena: texts without names, a vote for the best, and a table of strengths.
+
+Votes lie in SQLite: the genre, which models stood there, which won, the day; nothing of the person
+or the prompt. The file is `POLISHGEN_DATA`, or polishgen-votes.sqlite3 beside the app; with
+`POLISHGEN_VOTES_DATASET` naming a data set on the Hub, votes are also uploaded there.
+"""
+
+import json
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from polishgen.errors import ParameterError, check_choice, check_str
+from polishgen.page.line import Event
+from polishgen.page.models import names
+from polishgen.page.writing import MAX_TEXT, check_run, write
+from polishgen.parameters import GenerationConfig
+
+BESIDE_APP = Path(__file__).parents[2] / "polishgen-votes.sqlite3"
+SCHEMA = """CREATE TABLE IF NOT EXISTS votes (
+    round TEXT PRIMARY KEY, day TEXT NOT NULL, genre TEXT NOT NULL,
+    models TEXT NOT NULL, winner TEXT NOT NULL)"""
+# Rounds that may still be voted on, and for how many seconds.
+OPEN_ROUNDS, ROUND_LIFETIME = 10_000, 3600.0
+# Strengths are shown on the Elo scale. A weak prior keeps them finite while votes are few: each
+# strength is taken to lie within about 350 points of the mean.
+ELO_MEAN, ELO_UNIT = 1000.0, 400.0 / np.log(10.0)
+PRIOR_DEVIATION = 2.0
+
+
+@dataclass(frozen=True)
+class Round:
+    """Texts that wait for a vote: their models in the order shown."""
+
+    models: tuple[str, ...]
+    genre: str
+    opened: float
+
+
+rounds: OrderedDict[str, Round] = OrderedDict()
+guard = threading.Lock()
+
+
+def play(request: dict) -> Iterator[Event]:
+    """Writes 2 or 4 texts; yields {"progress"}, then {"round", "texts"} without a name.
+
+    Texts come only when all are done: how fast each grows would tell who writes it.
+    """
+    prompt = check_str("prompt", request.get("prompt"), MAX_TEXT)
+    count = request.get("count", 2)
+    if count not in (2, 4) or count > len(names()):
+        raise ParameterError("count", count, "2 or 4, and no more than there are models")
+    order = tuple(secrets.SystemRandom().sample(names(), count))
+    options = dict(request.get("options") or {}) | {"seed": secrets.randbelow(2**31)}
+    runs = [check_run(name, options) for name in order]
+    return play_round(prompt, order, runs[0].config, write([(prompt, run) for run in runs]))
+
+
+def play_round(
+    prompt: str, order: tuple[str, ...], config: GenerationConfig, events: Iterator[Event]
+) -> Iterator[Event]:
+    """The round's events; opens it to a vote once all texts are there."""
+    texts, counts = [""] * len(order), [0] * len(order)
+    for event in events:
+        for index, news in event["columns"].items():
+            texts[index] += "".join(token[1] for token in news["tokens"])
+            counts[index] = config.max_new_tokens if news["end"] else news["count"]
+        yield {"progress": sum(counts) / (len(order) * config.max_new_tokens)}
+    key = secrets.token_urlsafe(16)
+    with guard:
+        rounds[key] = Round(order, config.genre or "", time.monotonic())
+        while len(rounds) > OPEN_ROUNDS:
+            rounds.popitem(last=False)
+    yield {"round": key, "prompt": prompt, "texts": texts}
+
+
+def vote(request: dict) -> dict[str, object]:
+    """Counts one vote for a round and tells who wrote what; a round can be voted on once.
+
+    "choice" is a text's index, or None for no vote.
+    """
+    key, choice = request.get("round"), request.get("choice")
+    with guard:
+        round_ = rounds.pop(key, None) if isinstance(key, str) else None
+    if round_ is None or time.monotonic() - round_.opened > ROUND_LIFETIME:
+        raise ParameterError("round", key, "a round that was not voted on yet, within the hour")
+    if choice is not None:
+        index = check_choice("choice", str(choice), tuple(map(str, range(len(round_.models)))))
+        keep(key, round_, round_.models[int(index)])
+    return {"models": round_.models} | standings()
+
+
+def keep(key: str, round_: Round, winner: str) -> None:
+    """Writes a vote into the data base, and into the data set if there is one."""
+    row = {
+        "round": key,
+        "day": datetime.now(UTC).date().isoformat(),
+        "genre": round_.genre,
+        "models": ",".join(round_.models),
+        "winner": winner,
+    }
+    with closing(connect()) as base, base:
+        base.execute("INSERT INTO votes VALUES (:round, :day, :genre, :models, :winner)", row)
+    if scheduler := data_set():
+        with scheduler.lock, (Path(scheduler.folder_path) / "votes.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def connect() -> sqlite3.Connection:
+    """The data base of votes, made if it is not there."""
+    base = sqlite3.connect(os.environ.get("POLISHGEN_DATA", BESIDE_APP), timeout=10)
+    base.execute(SCHEMA)
+    return base
+
+
+@lru_cache(maxsize=1)
+def data_set():
+    """Uploads new votes every ten minutes to the data set that the environment names; or None."""
+    name = os.environ.get("POLISHGEN_VOTES_DATASET")
+    if not name:
+        return None
+    from huggingface_hub import CommitScheduler
+
+    folder = Path(os.environ.get("POLISHGEN_DATA", BESIDE_APP)).parent / "polishgen-votes"
+    folder.mkdir(exist_ok=True)
+    path = f"votes-{secrets.token_hex(4)}"
+    return CommitScheduler(
+        repo_id=name, repo_type="dataset", folder_path=folder, path_in_repo=path, every=10
+    )
+
+
+def standings() -> dict[str, object]:
+    """{"tables": {genre: rows}, "votes": count}; genre "all" for all together."""
+    with closing(connect()) as base:
+        rows = base.execute("SELECT genre, models, winner FROM votes").fetchall()
+    votes = [(genre, tuple(models.split(",")), winner) for genre, models, winner in rows]
+    kinds = {"all": votes}
+    for genre in sorted({genre for genre, _, _ in votes}):
+        kinds[genre or "none"] = [each for each in votes if each[0] == genre]
+    tables = {kind: table([(m, w) for _, m, w in of_kind]) for kind, of_kind in kinds.items()}
+    return {"tables": tables, "votes": len(votes)}
+
+
+def table(votes: Sequence[tuple[tuple[str, ...], str]]) -> list[dict[str, object]]:
+    """Strength, 95 % interval, votes and wins of each model, the strongest first."""
+    players = sorted({name for models, _ in votes for name in models})
+    scores, errors = strengths(players, votes)
+    met = Counter(name for models, _ in votes for name in models)
+    won = Counter(winner for _, winner in votes)
+    rows = [
+        {
+            "model": name,
+            "score": round(ELO_MEAN + ELO_UNIT * score),
+            "margin": round(1.96 * ELO_UNIT * error),
+            "met": met[name],
+            "won": won[name],
+        }
+        for name, score, error in zip(players, scores, errors, strict=True)
+    ]
+    return sorted(rows, key=lambda row: -row["score"])
+
+
+def strengths(
+    players: Sequence[str], votes: Sequence[tuple[tuple[str, ...], str]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bradley and Terry's log-strengths (mean 0) and their standard errors, both (players,).
+
+    P(winner of a set) = exp(its strength) / sum of exp over the set: for sets of two that is
+    Bradley and Terry's model, for larger ones Luce's. Maximum a posteriori by Newton's method, with
+    a normal prior of `PRIOR_DEVIATION`; the errors come from the inverse Hessian.
+    """
+    place = {name: index for index, name in enumerate(players)}
+    strength = np.zeros(len(players))
+    prior = np.eye(len(players)) / PRIOR_DEVIATION**2
+    hessian = prior
+    for _ in range(100):
+        gradient, hessian = -prior @ strength, prior.copy()
+        for models, winner in votes:
+            among = [place[name] for name in models]
+            share = np.exp(strength[among] - strength[among].max())
+            share /= share.sum()
+            gradient[place[winner]] += 1.0
+            gradient[among] -= share
+            hessian[np.ix_(among, among)] += np.diag(share) - np.outer(share, share)
+        step = np.linalg.solve(hessian, gradient) if len(players) else gradient
+        strength = strength + step
+        if np.abs(step).max(initial=0.0) < 1e-9:
+            break
+    errors = np.sqrt(np.diag(np.linalg.inv(hessian))) if len(players) else strength
+    return strength - strength.mean() if len(players) else strength, errors

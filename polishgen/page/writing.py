@@ -1,0 +1,218 @@
+"""Texts as they are written: several columns race for one processor, in equal shares of time.
+
+A text is a list of segments: words that a person put there (the prompt, an edit, an alternative
+that was picked), and runs, each by one model with its settings, its seed and its length. A link
+holds the segments without the runs' words; whoever opens it gets them from the models again.
+"""
+
+import base64
+import binascii
+import json
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from polishgen.errors import ParameterError, check_int, check_str
+from polishgen.generate import Piece
+from polishgen.page.line import Event
+from polishgen.page.models import last_tokens, model_named, models
+from polishgen.parameters import GenerationConfig
+
+# What a model is given of the text before: more than any of them remembers, read in half a second.
+CONTEXT_TOKENS = 2_000
+# Tokens that one press may ask for, of one model.
+MAX_TOKENS = 1_000
+MAX_COLUMNS, MAX_SEGMENTS, MAX_TEXT = 4, 100, 60_000
+N_ALTERNATIVES = 6
+# Seconds between two updates: 25 per second.
+SLICE = 0.04
+MAX_LINK_BYTES = 200_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """A segment that a model writes: `length` in characters, None for as long as it will."""
+
+    model: str
+    config: GenerationConfig
+    length: int | None = None
+
+
+Segment = str | Run
+# Segment's index, the text that came, and the piece that brought it.
+Written = tuple[int, str, Piece]
+
+
+def check_run(model: object, options: object, length: object = None) -> Run:
+    """A run from plain values; `ParameterError` for any that is not allowed."""
+    lm = model_named(model)
+    if not isinstance(options, dict):
+        raise ParameterError("options", options, "an object")
+    config = GenerationConfig(**options)
+    check_int("max_new_tokens", config.max_new_tokens, 1, MAX_TOKENS)
+    if length is not None:
+        check_int("length", length, 0, MAX_TEXT)
+    lm.stream("", **dict(config))  # refuses a genre that the model does not know
+    return Run(str(model), config, length)
+
+
+def check_tokens(parameter: str, text: str, model: str, limit: int) -> None:
+    """`ParameterError` if `text` has more than `limit` of the model's tokens."""
+    count = len(models()[model].tokenizer.encode(text))
+    if count > limit:
+        value = f"{text[:20]}… ({count} tokens)"
+        raise ParameterError(parameter, value, f"at most {limit} tokens long")
+
+
+def write(columns: Sequence[tuple[str, Run]]) -> Iterator[Event]:
+    """Every column's run after its text; checks the values at once."""
+    if not 0 < len(columns) <= MAX_COLUMNS:
+        raise ParameterError("columns", len(columns), f"from 1 to {MAX_COLUMNS}")
+    for text, _ in columns:
+        check_str("prompt", text, MAX_TEXT)
+    return race([pieces_of([text, run]) for text, run in columns])
+
+
+def pieces_of(segments: Sequence[Segment]) -> Iterator[Written]:
+    """What the models write for the runs among a text's segments."""
+    text = ""
+    for index, segment in enumerate(segments):
+        if isinstance(segment, str):
+            text += segment
+            continue
+        if segment.length == 0:
+            continue
+        lm, left = models()[segment.model], segment.length
+        context = last_tokens(lm.tokenizer, text, CONTEXT_TOKENS)
+        options = dict(segment.config)
+        for piece in lm.stream(context, **options, n_alternatives=N_ALTERNATIVES):
+            if left == 0:
+                break
+            shown = piece.text if left is None else piece.text[:left]
+            left = None if left is None else left - len(shown)
+            text += shown
+            yield index, shown, piece
+
+
+def race(streams: Sequence[Iterator[Written]]) -> Iterator[Event]:
+    """Runs `streams` side by side; yields what came about 25 times a second.
+
+    An event is {"columns": {index: {"tokens", "count", "seconds", "end"}}}: the tokens that are
+    new, how many there are by now, the seconds of this column's own work, and why it ended. A
+    column's first token is told at once.
+    """
+    running = dict(enumerate(streams))
+    columns = [Progress(models()) for _ in streams]
+    news: dict[int, Event] = {}
+    for index, stream in list(running.items()):
+        if not columns[index].advance(stream, 0.0):
+            del running[index]
+        yield {"columns": {index: columns[index].news()}}
+    while running:
+        news = {}
+        for index, stream in list(running.items()):
+            if not columns[index].advance(stream, SLICE / len(running)):
+                del running[index]
+            news[index] = columns[index].news()
+        yield {"columns": news}
+
+
+class Progress:
+    """How far one column has come."""
+
+    def __init__(self, library: dict):
+        self.tokenizer = next(iter(library.values())).tokenizer
+        self.tokens: list[list] = []
+        # Of a character that several tokens make: the first one's alternatives, all ones' chance.
+        self.pending: tuple[float, list] | None = None
+        self.count, self.seconds = 0, 0.0
+        self.end: str | None = None
+
+    def advance(self, stream: Iterator[Written], share: float) -> bool:
+        """Takes tokens from `stream` for `share` seconds, at least one; False at its end."""
+        began = time.perf_counter()
+        while (written := next(stream, None)) is not None:
+            self.add(*written)
+            if time.perf_counter() - began >= share:
+                break
+        self.seconds += time.perf_counter() - began
+        return written is not None
+
+    def add(self, segment: int, text: str, piece: Piece) -> None:
+        """Takes in one piece; tokens without text of their own wait for the next."""
+        self.count += len(piece.token_ids)
+        self.end = piece.finish_reason
+        chance, alternatives = self.pending or (1.0, self.readable(piece))
+        chance *= piece.probability or 1.0
+        self.pending = (chance, alternatives)
+        if text:
+            self.tokens.append([segment, text, round(chance, 5), alternatives])
+            self.pending = None
+
+    def readable(self, piece: Piece) -> list[list]:
+        """Alternatives as [text, probability]: no half characters; None ends the text."""
+        found = []
+        for token, share in piece.alternatives:
+            text = self.tokenizer.decode([token]) if token < self.tokenizer.boundary_id else None
+            if text is None or "\ufffd" not in text:
+                found.append([text, round(share, 5)])
+        return found
+
+    def news(self) -> Event:
+        """What came since it was last asked for."""
+        tokens, self.tokens = self.tokens, []
+        seconds = round(self.seconds, 4)
+        return {"tokens": tokens, "count": self.count, "seconds": seconds, "end": self.end}
+
+
+def decode_link(code: object) -> list[list[Segment]]:
+    """A link's columns; `ParameterError` for what is no link of this page, or names no model here.
+
+    The code is JSON, deflated, in URL-safe base64: for each column a list of texts and of runs
+    {"model", "length", …}, where … are the settings that are not the default.
+    """
+    allowed = "a link that this page has made"
+    try:
+        packed = base64.urlsafe_b64decode(check_str("run", code, MAX_LINK_BYTES) + "==")
+        plain = zlib.decompressobj(-15).decompress(packed, MAX_LINK_BYTES)
+        columns = json.loads(plain)
+        parsed = [[parse_segment(segment) for segment in column] for column in columns]
+    except (binascii.Error, zlib.error, ValueError, TypeError, KeyError, AttributeError) as error:
+        if isinstance(error, ParameterError):
+            raise
+        raise ParameterError("run", code, allowed) from error
+    sizes = [sum(len(s) if isinstance(s, str) else s.length or 0 for s in c) for c in parsed]
+    if (
+        not 0 < len(parsed) <= MAX_COLUMNS
+        or max(sizes) > MAX_TEXT
+        or max(map(len, parsed)) > MAX_SEGMENTS
+    ):
+        raise ParameterError("run", code, allowed)
+    return parsed
+
+
+def parse_segment(segment: object) -> Segment:
+    """One segment from JSON; raises whatever Python does where it is none."""
+    if isinstance(segment, str):
+        return segment
+    options = dict(segment)
+    return check_run(options.pop("model"), options, check_int("length", options.pop("length"), 0, MAX_TEXT))
+
+
+def replay(code: object) -> Iterator[Event]:
+    """Writes a link's texts again, all columns side by side."""
+    return race([pieces_of(column) for column in decode_link(code)])
+
+
+@lru_cache(maxsize=256)
+def text_of(code: str, column: int) -> tuple[str, str, tuple[str, ...]]:
+    """A link's text: what people wrote at its beginning, all that follows, and who wrote it."""
+    segments = decode_link(code)[column]
+    runs = {index: "" for index, segment in enumerate(segments) if isinstance(segment, Run)}
+    for index, text, _ in pieces_of(segments):
+        runs[index] += text
+    parts = [segment if isinstance(segment, str) else runs[i] for i, segment in enumerate(segments)]
+    written = [segment.model for segment in segments if isinstance(segment, Run)]
+    return parts[0], "".join(parts[1:]), tuple(dict.fromkeys(written))
