@@ -1,5 +1,6 @@
 """The page as visitors meet it: `app.py` in a process of its own."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -30,8 +31,11 @@ class ServedPage:
 
 
 @contextmanager
-def serve_page() -> Iterator[ServedPage]:
-    """Starts `app.py` on a free port, waits until it answers, and ends it afterwards."""
+def serve_page(environment: dict[str, str] | None = None) -> Iterator[ServedPage]:
+    """Starts `app.py` on a free port, waits until it answers, and ends it afterwards.
+
+    `environment` is added to this process's own; votes go to a file of their own.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -40,9 +44,11 @@ def serve_page() -> Iterator[ServedPage]:
         log = Path(folder) / "log.txt"
         started = time.monotonic()
         with log.open("w", encoding="utf-8") as output:
+            votes = {"POLISHGEN_DATA": str(Path(folder) / "votes.sqlite3")}
             process = subprocess.Popen(
                 [sys.executable, "app.py", "--port", str(port)],
                 cwd=ROOT,
+                env=os.environ | votes | (environment or {}),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

@@ -9,6 +9,6 @@ import os
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-from polishgen.page.layout import build_page, launch
+from polishgen.page.server import build_page, launch
 
 __all__ = ["build_page", "launch"]

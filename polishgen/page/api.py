@@ -20,7 +20,14 @@ from polishgen.errors import ParameterError, PolishgenError, check_choice, check
 from polishgen.introspection import whole_characters
 from polishgen.page.line import Line
 from polishgen.page.models import models, names
-from polishgen.page.writing import CONTEXT_TOKENS, MAX_COLUMNS, MAX_TEXT, check_run, check_tokens, write
+from polishgen.page.writing import (
+    CONTEXT_TOKENS,
+    MAX_COLUMNS,
+    MAX_TEXT,
+    check_run,
+    check_tokens,
+    write,
+)
 from polishgen.parameters import GenerationConfig
 
 SCORE_TOKENS = 8_000
@@ -34,7 +41,7 @@ def add_endpoints(server: gr.Server, line: Line) -> None:
     How many run at once is the line's business, not Gradio's.
     """
 
-    def add(function: Callable[..., AsyncIterator[object]], parameters: Parameters) -> None:
+    def add(function: Callable[..., AsyncIterator], kind: type, parameters: Parameters) -> None:
         async def endpoint(*values: object) -> AsyncIterator[object]:
             with refused_by_name():
                 given = dict(zip(parameters, values, strict=True))
@@ -45,12 +52,14 @@ def add_endpoints(server: gr.Server, line: Line) -> None:
         endpoint.__name__ = function.__name__
         endpoint.__doc__ = described(function, parameters)
         endpoint.__annotations__ = {name: kind for name, (kind, _, _) in parameters.items()}
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        endpoint.__annotations__["return"] = kind
+        place = inspect.Parameter.POSITIONAL_OR_KEYWORD
         endpoint.__signature__ = inspect.Signature(
             [
-                inspect.Parameter(name, kind, default=default, annotation=annotation)
+                inspect.Parameter(name, place, default=default, annotation=annotation)
                 for name, (annotation, default, _) in parameters.items()
-            ]
+            ],
+            return_annotation=kind,
         )
         server.api(endpoint, name=function.__name__, concurrency_limit=None)
 
@@ -61,9 +70,9 @@ def add_endpoints(server: gr.Server, line: Line) -> None:
     several = (list[served] | None, None, "Some of " + ", ".join(names()) + "; null for all.")
     text = (str, needed, f"Polish text, 1 to {SCORE_TOKENS:,} tokens.")
     genre = options()["genre"]
-    add(generate, {"prompt": prompt, "model": model} | options())
-    add(score, {"text": text, "model": model, "genre": genre})
-    add(compare, {"prompt": prompt, "models": several} | options())
+    add(generate, str, {"prompt": prompt, "model": model} | options())
+    add(score, dict, {"text": text, "model": model, "genre": genre})
+    add(compare, dict, {"prompt": prompt, "models": several} | options())
 
 
 def options() -> Parameters:
@@ -174,7 +183,9 @@ class JSONTools(gradio.mcp.GradioMCPServer):
 
     def postprocess_output_data(self, data: Any, root_url: str) -> list:
         """Text stays text; anything else becomes JSON."""
-        told = [each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in data]
+        told = [
+            each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in data
+        ]
         return super().postprocess_output_data(told, root_url)
 
 

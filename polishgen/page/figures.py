@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import pandas as pd
-
 from polishgen.checkpoint import find_folder
 from polishgen.language_model import LanguageModel
-from polishgen.page.models import models, title
+from polishgen.page.models import single_names, title
 
 HERE = Path(__file__).parent
 REPORT = json.loads((HERE / "report.json").read_text(encoding="utf-8"))
@@ -29,8 +27,8 @@ REPORT_PRESET = "report"
 class ModelFigures:
     """A row of the table; None for what was not measured.
 
-    `parameters`: a count. Losses in nats a token. `real_words`: a share from 0 to 1.
-    `tokens_per_second`: in decoding one text.
+    `parameters`: a count. Losses in nats per token. `real_words`: a share from 0 to 1.
+    `tokens_per_second`: in decoding one text. `tokens_read`: in training, repeats included.
     """
 
     parameters: int
@@ -40,6 +38,7 @@ class ModelFigures:
     bits_per_byte: float | None = None
     real_words: float | None = None
     tokens_per_second: float | None = None
+    tokens_read: int | None = None
 
     @property
     def seconds_1000(self) -> float | None:
@@ -60,6 +59,7 @@ def our_figures(lm: LanguageModel, tokens_per_second: float | None = None) -> Mo
         metrics.get("bits_per_byte"),
         presets.get(REPORT_PRESET, {}).get("real_words", {}).get("share"),
         tokens_per_second,
+        metrics.get("training_tokens"),
     )
 
 
@@ -80,55 +80,47 @@ def report_figures(architecture: str) -> ModelFigures | None:
 
 
 def report_bits_per_byte(loss: float) -> float:
-    """Bits per byte, estimated from a loss of the report's in nats a token."""
+    """Bits per byte, estimated from a loss of the report's in nats per token."""
     return loss / math.log(2) / REPORT["bytes_per_token"]
 
 
-@lru_cache(maxsize=1)
-def training_curves() -> pd.DataFrame:
-    """Training of all models, ours and the report's, one row an evaluation.
+@dataclass(frozen=True)
+class Evaluation:
+    """A point of a training curve; NaN for what is not known.
 
-    Columns: series, ours (bool), tokens (millions; NaN where the report does not give them),
-    minutes, loss (nats a token of held-out text), bits_per_byte.
+    `tokens` in millions, `loss` in nats per token of held-out text.
     """
-    rows = []
-    for name in models():
+
+    tokens: float
+    minutes: float
+    loss: float
+    bits_per_byte: float
+
+
+@lru_cache(maxsize=1)
+def training_curves() -> dict[tuple[str, bool], list[Evaluation]]:
+    """Training of all models by (name, whether it is ours); the report's names are its runs'."""
+    curves: dict[tuple[str, bool], list[Evaluation]] = {}
+    for name in single_names():
         log = find_folder(name) / "training_log.csv"
-        if log.is_file():
-            rows += [curve_row(title(name), True, row) for row in read_csv(log)]
+        for row in read_csv(log) if log.is_file() else []:
+            fields = ("tokens", "elapsed_seconds", "val_loss", "val_bits_per_byte")
+            tokens, seconds, loss, bits = (number_or_nan(row.get(field)) for field in fields)
+            point = Evaluation(tokens / 1e6, seconds / 60, loss, bits)
+            curves.setdefault((name, True), []).append(point)
     for row in read_csv(HERE / "report_curves.csv"):
-        run, loss = row["run"], float(row["val_loss"])
-        per_step = REPORT["tokens_per_step"].get(run, math.nan)
-        rows.append(
-            (
-                run_title(run),
-                False,
-                float(row["step"]) * per_step / 1e6,
-                float(row["seconds"]) / 60,
-                loss,
-                report_bits_per_byte(loss),
-            )
-        )
-    columns = ["series", "ours", "tokens", "minutes", "loss", "bits_per_byte"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def curve_row(series: str, ours: bool, row: dict[str, str]) -> tuple:
-    """One line of a training log as a row of `training_curves`."""
-    return (
-        series,
-        ours,
-        number_or_nan(row.get("tokens")) / 1e6,
-        number_or_nan(row.get("elapsed_seconds")) / 60,
-        number_or_nan(row.get("val_loss")),
-        number_or_nan(row.get("val_bits_per_byte")),
-    )
+        loss = float(row["val_loss"])
+        tokens = float(row["step"]) * REPORT["tokens_per_step"].get(row["run"], math.nan)
+        minutes = float(row["seconds"]) / 60
+        point = Evaluation(tokens / 1e6, minutes, loss, report_bits_per_byte(loss))
+        curves.setdefault((row["run"], False), []).append(point)
+    return curves
 
 
 def run_title(run: str) -> str:
-    """The series name of one of the report's runs; its first Transformer run is number one."""
+    """The name of one of the report's runs; its first Transformer run is number one."""
     name, _, first = run.partition("-")
-    return f"{title(name)} {'1' if first else ''}".strip() + " (raport)"
+    return f"{title(name)} {'1' if first else ''}".strip()
 
 
 def number_or_nan(text: str | None) -> float:

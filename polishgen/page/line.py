@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from anyio import to_thread
 
@@ -22,7 +22,7 @@ TELL_INTERVAL = 0.5
 REMEMBERED, FIRST_GUESS = 20, 1.0
 
 
-class LineFull(PolishgenError):
+class LineFullError(PolishgenError):
     """So many wait already that one more is turned away."""
 
 
@@ -38,7 +38,7 @@ class Line:
     async def run(self, work: Callable[[], Iterator[Event]]) -> AsyncIterator[Event]:
         """Events of `work`, once its turn has come; before that {"place": …, "wait": seconds}.
 
-        Place 1 is the next to be served. Raises `LineFull` at once, and whatever `work` raises.
+        Place 1 is served next. Raises `LineFullError` at once, and whatever `work` raises.
         """
         async with aclosing(self.wait()) as waiting:
             async for event in waiting:
@@ -56,7 +56,7 @@ class Line:
     async def wait(self) -> AsyncIterator[Event | None]:
         """Places in the line, and None when the turn has come; the turn ends with the iterator."""
         if len(self.waiting) >= self.longest:
-            raise LineFull("too many visitors are waiting; please try again in a minute")
+            raise LineFullError("too many visitors are waiting; please try again in a minute")
         turn = asyncio.Event()
         self.waiting.append(turn)
         self.admit()
@@ -65,10 +65,8 @@ class Line:
                 place = self.waiting.index(turn) + 1
                 mean = sum(self.seconds) / len(self.seconds)
                 yield {"place": place, "wait": mean * place / self.places}
-                try:
+                with suppress(TimeoutError):
                     await asyncio.wait_for(turn.wait(), TELL_INTERVAL)
-                except TimeoutError:
-                    pass
             yield None
         finally:
             self.working.discard(turn)

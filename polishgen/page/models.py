@@ -1,11 +1,12 @@
 """The models that the page serves: loaded once, shared by every visitor."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 
 import torch
 
-from polishgen.checkpoint import configured_models
+from polishgen.checkpoint import bundled_names, configured_models
 from polishgen.errors import PolishgenError, check_choice
 from polishgen.language_model import LanguageModel, load
 from polishgen.tokenizer import Tokenizer
@@ -27,8 +28,9 @@ def models() -> dict[str, LanguageModel]:
         raise PolishgenError("there are no models: checkpoints/ is empty (see README)")
     with ThreadPoolExecutor(max_workers=len(names)) as pool:
         loaded = dict(zip(names, pool.map(load_warm, names), strict=True))
-    if set(names) == set(TITLES):
-        loaded[CHORUS] = load_warm(CHORUS)
+    if names == bundled_names():
+        with suppress(PolishgenError):
+            loaded[CHORUS] = load_warm(CHORUS)
     return loaded
 
 

@@ -33,6 +33,7 @@ from polishgen.page.writing import (
     MAX_TOKENS,
     check_run,
     decode_link,
+    encode_link,
     replay,
     text_of,
     write,
@@ -190,7 +191,8 @@ async def in_line(function: Callable[..., object], *arguments: object) -> object
         yield {"result": function(*arguments)}
 
     async with aclosing(LINE.run(work)) as stream:
-        return [event["result"] async for event in stream if "result" in event][0]
+        [result] = [event["result"] async for event in stream if "result" in event]
+    return result
 
 
 async def card_picture(run: str, column: int = 0, lang: str = "pl") -> Response:
@@ -217,14 +219,21 @@ async def plot(name: str, request: Request) -> Response:
 @lru_cache(maxsize=1)
 def example() -> list[Event]:
     """The default sentence's continuation by every model: what a new visitor sees first."""
-    config = GenerationConfig(seed=EXAMPLE_SEED, max_new_tokens=EXAMPLE_TOKENS)
     options = {"seed": EXAMPLE_SEED, "max_new_tokens": EXAMPLE_TOKENS}
-    chosen = names()[:MAX_COLUMNS]
-    return [
-        {"model": name, "options": options, "events": list(write([(PROMPT, check_run(name, options))]))}
-        for name in chosen
-        if config
-    ]
+    written = []
+    for name in names()[:MAX_COLUMNS]:
+        events = list(write([(PROMPT, check_run(name, options))]))
+        written.append({"model": name, "options": options, "events": events})
+    return written
+
+
+def example_picture() -> str:
+    """Address of the first example's card."""
+    first = example()[-1]
+    news = [event["columns"][0] for event in first["events"]]
+    length = sum(len(token[1]) for each in news for token in each["tokens"])
+    run = {"model": first["model"], "length": length} | first["options"]
+    return "card.png?" + urlencode({"run": encode_link([[PROMPT, run]])})
 
 
 @lru_cache(maxsize=1)
@@ -251,7 +260,7 @@ def settings() -> dict:
 
 @lru_cache(maxsize=1)
 def template() -> tuple[Environment, str]:
-    """The page's template, and a name for this version of web/'s files, for browsers to cache by."""
+    """The page's template, and a name for this version of web/'s files to cache by."""
     environment = Environment(
         loader=FileSystemLoader(WEB), autoescape=select_autoescape(), trim_blocks=True
     )
@@ -269,7 +278,7 @@ def shown(tab: str) -> Callable:
         root = request.scope.get("root_path", "").rstrip("/")
         run = request.query_params.get("run")
         about = {"title": TEXTS[language][f"title_{tab}"], "text": TEXTS[language]["subtitle"]}
-        picture = "static/card.png"
+        picture = example_picture()
         if run:
             try:
                 column = decode_link(run)[0]
@@ -292,12 +301,17 @@ def shown(tab: str) -> Callable:
             settings=settings() | {"language": language, "texts": TEXTS[language], "tab": tab},
             example=example() if not run and tab == "write" else [],
             models=models(),
+            columns=names()[:MAX_COLUMNS],
             single=single_names(),
             title_of=title,
             cards=compare.cards(),
             pictures=compare.pictures(),
             prose=reading.PROSE,
+            rows=compare.rows(),
         )
-        return HTMLResponse(html, headers={"vary": "accept-language, cookie"})
+        response = HTMLResponse(html, headers={"vary": "accept-language, cookie"})
+        if "lang" in request.query_params:
+            response.set_cookie("lang", language, max_age=31_536_000, samesite="lax")
+        return response
 
     return serve

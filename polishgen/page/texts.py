@@ -28,7 +28,9 @@ def tie_short_words(text: str) -> str:
 def catalogue(language: str) -> dict[str, str]:
     """The texts of one language by their keys."""
     texts = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
-    return {key: tie_short_words(text) for key, text in texts.items()} if language == "pl" else texts
+    return (
+        {key: tie_short_words(text) for key, text in texts.items()} if language == "pl" else texts
+    )
 
 
 TEXTS = {language: catalogue(language) for language in LANGUAGES}

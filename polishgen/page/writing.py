@@ -167,6 +167,13 @@ class Progress:
         return {"tokens": tokens, "count": self.count, "seconds": seconds, "end": self.end}
 
 
+def encode_link(columns: Sequence[Sequence[str | dict]]) -> str:
+    """The code of a link; runs as {"model", "length", …}. The page's script does the same."""
+    packer = zlib.compressobj(9, wbits=-15)
+    packed = packer.compress(json.dumps(columns).encode()) + packer.flush()
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
 def decode_link(code: object) -> list[list[Segment]]:
     """A link's columns; `ParameterError` for what is no link of this page, or names no model here.
 
@@ -198,7 +205,9 @@ def parse_segment(segment: object) -> Segment:
     if isinstance(segment, str):
         return segment
     options = dict(segment)
-    return check_run(options.pop("model"), options, check_int("length", options.pop("length"), 0, MAX_TEXT))
+    return check_run(
+        options.pop("model"), options, check_int("length", options.pop("length"), 0, MAX_TEXT)
+    )
 
 
 def replay(code: object) -> Iterator[Event]:

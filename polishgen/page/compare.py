@@ -1,0 +1,273 @@
+"""The Compare tab: our models and the report's in one table, charts, and measurements at request.
+
+Notable: our speed is only ever shown as measured on the machine that serves the page, so its
+column is empty until somebody has measured; the result is then there for every visitor.
+"""
+
+import io
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from threading import Lock
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from polishgen.bench import PROMPT
+from polishgen.checkpoint import find_folder
+from polishgen.errors import ParameterError, check_choice, check_int
+from polishgen.page.figures import (
+    ModelFigures,
+    our_figures,
+    report_figures,
+    run_title,
+    training_curves,
+)
+from polishgen.page.line import Event
+from polishgen.page.models import models, single_names, title
+from polishgen.page.reading import PROSE, check_reading
+from polishgen.page.texts import TEXTS, markdown
+from polishgen.sampling import SAMPLING_PRESETS
+
+JUDGE_TOKENS = 4_000
+# Tokens between two updates of the progress bar.
+STEP_TOKENS = 10
+# Okabe and Ito's colours, which stay apart for colour-blind eyes and on dark and light.
+COLOURS = {"gru": "#2a8fd0", "transformer": "#d55e00", "bdh": "#009e73", "chorus": "#b0639e"}
+SPARE_COLOURS = ("#b08800", "#7a7a7a", "#56b4e9")
+GREY = "#9a9a9a"
+# Training starts far above all that matters; the first evaluations would flatten the curves.
+HIGHEST = {"loss": 6.5, "bits_per_byte": 3.2}
+# Stands for the colour of the page's text, which matplotlib cannot know.
+INK = "#010203"
+
+# Tokens per second by model, as last measured by any visitor.
+measured_speeds: dict[str, float] = {}
+# matplotlib's settings are the process's.
+drawing = Lock()
+
+# A card's front matter, its pictures, which the page does not serve, and links within the card.
+LEFT_OUT = re.compile(r"\A---\n.*?\n---\n|^!\[[^\n]*\n", re.DOTALL | re.MULTILINE)
+
+
+def cards() -> dict[str, str]:
+    """The models' cards as HTML, where there are any."""
+    files = {name: find_folder(name) / "README.md" for name in single_names()}
+    return {
+        name: re.sub(r"<(/?)h(\d)>", lower, markdown(LEFT_OUT.sub("", path.read_text("utf-8"))))
+        for name, path in files.items()
+        if path.is_file()
+    }
+
+
+def lower(tag: re.Match) -> str:
+    """A heading two levels further down."""
+    return f"<{tag[1]}h{min(6, int(tag[2]) + 2)}>"
+
+
+def pictures() -> dict[str, str]:
+    """A drawing of each architecture that has one."""
+    folder = Path(__file__).parent / "pictures"
+    return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.svg"))}
+
+
+def rows() -> list[dict[str, object]]:
+    """The table: our models, then the report's."""
+    library = models()
+    ours = [
+        (name, our_figures(library[name], measured_speeds.get(name))) for name in single_names()
+    ]
+    theirs = [(name, report_figures(library[name].architecture)) for name in single_names()]
+    return [row(name, True, figures) for name, figures in ours] + [
+        row(name, False, figures) for name, figures in theirs if figures
+    ]
+
+
+def row(name: str, ours: bool, figures: ModelFigures) -> dict[str, object]:
+    """One row, None for what was not measured."""
+    return {"model": name, "ours": ours, "seconds_1000": figures.seconds_1000} | asdict(figures)
+
+
+def judge(request: dict) -> Iterator[Event]:
+    """Bits per byte and perplexity of the visitor's text under each model."""
+    text = check_reading(request, JUDGE_TOKENS)
+
+    def work() -> Iterator[Event]:
+        for name, lm in models().items():
+            result = lm.score(text)
+            figures = {"bits_per_byte": result.bits_per_byte, "perplexity": result.perplexity}
+            yield {"model": name, "tokens": len(result.tokens)} | figures
+
+    return work()
+
+
+def measure(request: dict) -> Iterator[Event]:
+    """Decodes some tokens and scores the shipped page with each model in turn, alone."""
+    n_tokens = check_int("tokens", request.get("tokens"), 50, 1000)
+
+    def work() -> Iterator[Event]:
+        for place, name in enumerate(single_names()):
+            seconds = 0.0
+            for made, seconds in decode(name, n_tokens):  # noqa: B007
+                share = (place + made / n_tokens) / len(single_names())
+                yield {"model": name, "progress": round(share, 3)}
+            measured_speeds[name] = n_tokens / seconds
+            score = models()[name].score(PROSE)
+            yield {
+                "model": name,
+                "tokens_per_second": measured_speeds[name],
+                "perplexity": score.perplexity,
+                "bits_per_byte": score.bits_per_byte,
+            }
+        yield {"rows": rows()}
+
+    return work()
+
+
+def decode(name: str, n_tokens: int) -> Iterator[tuple[int, float]]:
+    """Decodes exactly `n_tokens` as the report did: tokens so far, and seconds of work.
+
+    A document that ends early is followed by another.
+    """
+    made, seed, seconds = 0, 0, 0.0
+    options = dict(SAMPLING_PRESETS["report"])
+    while made < n_tokens:
+        stream = models()[name].stream(PROMPT, max_new_tokens=n_tokens - made, seed=seed, **options)
+        began = time.perf_counter()
+        for _ in stream:
+            made += 1
+            if made % STEP_TOKENS == 0:
+                seconds += time.perf_counter() - began
+                yield made, seconds
+                began = time.perf_counter()
+        seconds += time.perf_counter() - began
+        seed += 1
+    yield made, seconds
+
+
+def plot(name: str, language: str, query: dict[str, str]) -> str:
+    """A chart as SVG; `ParameterError` for a chart or a choice that does not exist."""
+    check_choice("plot", name, ("bits.svg", "speed.svg", "curves.svg", "neurons.svg"))
+    style = {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
+    inks = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor")
+    with drawing, rc_context(style | dict.fromkeys(inks, INK)):
+        figure = Figure(figsize=(9.0, 4.2) if name == "curves.svg" else (5.6, 3.4))
+        axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color=GREY, alpha=0.3)
+        axes.set_axisbelow(True)
+        spell = FuncFormatter(lambda value, _: number(language, value))
+        axes.yaxis.set_major_formatter(spell)
+        if name == "curves.svg":
+            axes.xaxis.set_major_formatter(spell)
+            draw_curves(axes, language, query)
+        elif name == "neurons.svg":
+            draw_neurons(axes, language, query)
+        else:
+            draw_bars(axes, language, name.removesuffix(".svg"))
+        buffer = io.StringIO()
+        figure.savefig(
+            buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None}
+        )
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    return re.sub(
+        r'(<svg[^>]*?) height="[^"]*" width="[^"]*"|(<svg[^>]*?) width="[^"]*" height="[^"]*"',
+        r"\1\2",
+        svg,
+        count=1,
+    )
+
+
+def number(language: str, value: float) -> str:
+    """A tick's label as the language writes it."""
+    text = f"{value:,.6g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    return text.replace(",", "\u00a0").replace(".", ",") if language == "pl" else text
+
+
+def colour(name: str) -> str:
+    """A model's colour, by its architecture."""
+    if name in COLOURS:
+        return COLOURS[name]
+    lm = models().get(name)
+    known = COLOURS.get(lm.architecture) if lm else None
+    return known or SPARE_COLOURS[len(name) % len(SPARE_COLOURS)]
+
+
+def draw_bars(axes, language: str, key: str) -> None:
+    """Ours and the report's side by side: bits per byte, or tokens per second."""
+    texts = TEXTS[language]
+    field = {"bits": "bits_per_byte", "speed": "tokens_per_second"}[key]
+    table = rows()
+    places = {name: index for index, name in enumerate(single_names())}
+    for ours, shift in ((True, -0.2), (False, 0.2)):
+        known = [r for r in table if r["ours"] is ours and r[field] is not None]
+        if not known:
+            continue
+        bars = axes.bar(
+            [places[r["model"]] + shift for r in known],
+            [r[field] for r in known],
+            width=0.38,
+            color=[colour(r["model"]) if ours else GREY for r in known],
+            label=texts["ours" if ours else "theirs"],
+        )
+        digits = 2 if key == "bits" else 0
+        labels = [number(language, round(r[field], digits)) for r in known]
+        axes.bar_label(bars, labels, padding=2)
+    axes.set_xticks(list(places.values()), [title(name) for name in places])
+    axes.set_ylabel(texts[f"{key}_axis"])
+    axes.margins(y=0.15)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2)
+
+
+def draw_curves(axes, language: str, query: dict[str, str]) -> None:
+    """Held-out loss or bits per byte against tokens or minutes."""
+    texts = TEXTS[language]
+    x = check_choice("x", query.get("x", "tokens"), ("tokens", "minutes"))
+    y = check_choice("y", query.get("y", "bits_per_byte"), tuple(HIGHEST))
+    whose = check_choice("whose", query.get("whose", "ours"), ("ours", "report", "both"))
+    drawn = 0
+    for (name, ours), points in training_curves().items():
+        if whose != "both" and ours != (whose == "ours"):
+            continue
+        shown = [(getattr(p, x), getattr(p, y)) for p in points]
+        shown = [(a, b) for a, b in shown if a == a and b == b and b <= HIGHEST[y]]
+        if not shown:
+            continue
+        label = title(name) if ours else f"{run_title(name)} {texts['mark_report']}"
+        style = "-" if ours else ("--" if "-" not in name else ":")
+        axes.plot(*zip(*shown, strict=True), style, color=colour(name.split("-")[0]), label=label)
+        drawn += 1
+    axes.set_xlabel(texts[f"axis_{x}"])
+    axes.set_ylabel(texts[f"unit_{y}"])
+    axes.set_xlim(left=0)
+    if drawn:
+        axes.legend(frameon=False, loc="upper right")
+
+
+def draw_neurons(axes, language: str, query: dict[str, str]) -> None:
+    """Shares of active neurons by layer: those that pass something on, and those held back."""
+    texts = TEXTS[language]
+    try:
+        active = [float(share) for share in query["active"].split(",")]
+        firing = [float(share) for share in query["firing"].split(",")]
+        held = [a - f for a, f in zip(active, firing, strict=True)]
+    except (KeyError, ValueError) as error:
+        raise ParameterError("active", query.get("active"), "shares by layer") from error
+    layers = [str(index + 1) for index in range(len(active))]
+    axes.bar(layers, [100 * f for f in firing], color=COLOURS["bdh"], label=texts["kind_firing"])
+    axes.bar(
+        layers,
+        [100 * h for h in held],
+        bottom=[100 * f for f in firing],
+        color=COLOURS["gru"],
+        alpha=0.55,
+        label=texts["kind_held"],
+    )
+    axes.set_ylim(0, 100)
+    axes.set_xlabel(texts["layer"])
+    axes.set_ylabel(texts["share_of_neurons"])
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16))

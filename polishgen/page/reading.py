@@ -1,0 +1,244 @@
+"""Looking inside: surprise token by token, what a model looked back at, and BDH's neurons.
+
+What was read is cached by model and text, so that a click on a token finds it again.
+"""
+
+import copy
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from polishgen.errors import ParameterError, check_int, check_str
+from polishgen.introspection import (
+    NeuronActivity,
+    ReadToken,
+    neuron_activity,
+    read_tokens,
+    telling_neurons,
+)
+from polishgen.language_model import LanguageModel
+from polishgen.page.line import Event
+from polishgen.page.models import CHORUS, model_named, models
+from polishgen.page.writing import MAX_TEXT, check_tokens
+
+PROSE = (Path(__file__).parent / "prose.txt").read_text(encoding="utf-8").strip()
+READ_TOKENS, NEURON_TOKENS, INFLUENCE_TOKENS = 2_000, 1_000, 512
+N_ALTERNATIVES, N_NEURONS = 8, 12
+LETTERS = re.compile(r"\w{3,}")
+
+
+def check_reading(request: dict, limit: int) -> str:
+    """The request's text, which has at least one token and at most `limit` of any model here."""
+    text = check_str("text", request.get("text"), MAX_TEXT).strip()
+    if not text:
+        raise ParameterError("text", text, "at least one character long")
+    for name in models():
+        check_tokens("text", text, name, limit)
+    return text
+
+
+def read(request: dict) -> Iterator[Event]:
+    """Each model's reading of a text, then BDH's neurons over it."""
+    text = check_reading(request, READ_TOKENS)
+    chosen = request.get("models")
+    if not isinstance(chosen, list) or not chosen:
+        raise ParameterError("models", chosen, "a list of at least one model")
+    for name in chosen:
+        model_named(name)
+    return read_by(text, chosen)
+
+
+def read_by(text: str, chosen: list[str]) -> Iterator[Event]:
+    """Events {"model", "tokens"}: a token is [text, bits, rank, alternatives]; {"neurons"}."""
+    for name in chosen:
+        tokens = reading(name, text)
+        yield {
+            "model": name,
+            "bytes": len(text.encode()),
+            "tokens": [[t.text, round(t.bits, 3), t.rank, rounded(t.alternatives)] for t in tokens],
+        }
+    bdh = the_bdh()
+    if bdh is not None and bdh in chosen:
+        yield {"neurons": neurons(bdh, text)}
+
+
+def rounded(alternatives: tuple[tuple[str, float], ...]) -> list[list]:
+    """Alternatives as the page takes them."""
+    return [[text, round(share, 5)] for text, share in alternatives]
+
+
+@lru_cache(maxsize=64)
+def reading(name: str, text: str) -> tuple[ReadToken, ...]:
+    """How the model `name` reads a text; read once."""
+    return tuple(read_tokens(models()[name], text, N_ALTERNATIVES))
+
+
+def influence_of(request: dict) -> Iterator[Event]:
+    """How much each earlier token moved each model's belief in one token: {"model", "weights"}."""
+    text = check_reading(request, READ_TOKENS)
+    name = str(request.get("model"))
+    index = check_int("token", request.get("token"), 0, len(reading(name, text)) - 1)
+    check_int("token", index, 0, READ_TOKENS)
+    chosen = [each for each in models() if each != CHORUS]
+    return ({"model": each, "weights": influence(each, text, index)} for each in chosen)
+
+
+@lru_cache(maxsize=256)
+def influence(name: str, text: str, index: int) -> list[float]:
+    """Each earlier token's part in the logit of token `index`: parts of 1, for ReadTokens.
+
+    Gradient times input (arXiv 1312.6034, 1605.01713): the length of the token's embedding times
+    the logit's gradient by it. The same question for every architecture, whatever it remembers by.
+    The network is a private copy that shares the weights, as its embedding is replaced by the rows
+    of this text.
+    """
+    lm, groups = models()[name], reading(name, text)[: index + 1]
+    target = groups[index].token_ids[0]
+    before = [group.token_ids for group in groups[:index]]
+    tokens = [lm.tokenizer.boundary_id, *(token for group in before for token in group)]
+    tokens = tokens[-INFLUENCE_TOKENS:]
+    network = private_copy(lm)
+    rows = network.embedding.weight.detach()[torch.tensor([*tokens, target])].requires_grad_()
+    weights = network.embedding.weight.detach()
+    del network.embedding.weight
+    network.embedding = Rows(rows, weights)
+    with torch.enable_grad():
+        logits, _ = network(torch.tensor([tokens]), None)
+        [gradient] = torch.autograd.grad(logits[0, -1, target], rows)
+    parts = (gradient[: len(tokens)] * rows[: len(tokens)]).detach().norm(dim=1).tolist()
+    parts = [0.0] * (1 + sum(map(len, before)) - len(tokens)) + parts
+    del parts[0]  # the boundary, which is no text
+    sums, place = [], 0
+    for group in before:
+        sums.append(sum(parts[place : place + len(group)]))
+        place += len(group)
+    total = sum(sums) or 1.0
+    return [round(part / total, 4) for part in sums]
+
+
+class Rows(nn.Module):
+    """Stands for an embedding while one text is read: gives `rows` in turn, one per token."""
+
+    def __init__(self, rows: torch.Tensor, weight: torch.Tensor):
+        super().__init__()
+        self.rows, self.weight = rows, weight
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """The first rows, (1, T, width), for `tokens` (1, T)."""
+        return self.rows[None, : tokens.shape[1]]
+
+
+def private_copy(lm: LanguageModel) -> nn.Module:
+    """The model as a module of one's own, sharing the weights."""
+    shared = [*lm.model.parameters(), *lm.model.buffers()]
+    return copy.deepcopy(lm.model, {id(tensor): tensor for tensor in shared})
+
+
+def the_bdh() -> str | None:
+    """The first served model that is a BDH."""
+    found = (n for n, lm in models().items() if getattr(lm, "architecture", None) == "bdh")
+    return next(found, None)
+
+
+def neuron_sizes() -> dict | None:
+    """Layers and neurons of the BDH that is served, if any."""
+    name = the_bdh()
+    if name is None:
+        return None
+    config = models()[name].model.config
+    return {"model": name, "layers": config.n_layers, "neurons": config.n_neurons}
+
+
+@lru_cache(maxsize=4)
+def activity_of(name: str, text: str) -> NeuronActivity:
+    """BDH's neurons over a text; large, so only the last few are kept."""
+    return neuron_activity(models()[name], text)
+
+
+def neurons(name: str, text: str) -> dict:
+    """Shares of active neurons by layer, as measured on this text, and neurons that tell a word.
+
+    A neuron is only named after a word if it still fires at that word in a second text.
+    """
+    tokenizer = models()[name].tokenizer
+    text = tokenizer.decode(tokenizer.encode(text)[:NEURON_TOKENS])
+    first, second = activity_of(name, text), activity_of(name, second_text(text))
+    telling = []
+    for found in telling_neurons(first, n_neurons=1000, min_times=2):
+        again = firing_at(second, found.layer, found.neuron, found.text)
+        whole = is_word(first, found.text) and is_word(second, found.text)
+        if whole and again is not None and again >= found.share / 2:
+            telling.append(
+                {
+                    "layer": found.layer + 1,
+                    "neuron": found.neuron,
+                    "text": found.text,
+                    "share": round(found.share, 3),
+                    "again": round(again, 3),
+                }
+            )
+    return {
+        "active": [round(share, 4) for share in first.active],
+        "firing": [round(share, 4) for share in first.firing_share],
+        "telling": telling[:N_NEURONS],
+        "cut": len(text),
+    }
+
+
+def second_text(text: str) -> str:
+    """Another text to check finds on: the page of prose, or for a part of that, its other half."""
+    if text not in PROSE and PROSE not in text:
+        return PROSE
+    half = PROSE.index("\n\n", len(PROSE) // 2)
+    return PROSE[half:].strip() if PROSE.find(text[:40]) < half else PROSE[:half]
+
+
+def firing_at(activity: NeuronActivity, layer: int, neuron: int, word: str) -> float | None:
+    """The share of a neuron's firing that is at `word`; None where the word does not occur."""
+    places = [i for i, text in enumerate(activity.texts) if text.strip().lower() == word]
+    values = activity.firing[layer, :, neuron].float()
+    if not places or not values.sum():
+        return None
+    return float(values[places].sum() / values.sum())
+
+
+def is_word(activity: NeuronActivity, token: str) -> bool:
+    """Whether a token is a word of at least three letters wherever it stands, never a part."""
+    if not LETTERS.fullmatch(token):
+        return False
+    texts = [*activity.texts, " "]
+    places = [i for i, text in enumerate(texts) if text.strip().lower() == token]
+    return all(texts[i].startswith((" ", "\n")) or i == 0 for i in places) and not any(
+        texts[i + 1][:1].isalnum() for i in places
+    )
+
+
+def neuron(request: dict) -> Iterator[Event]:
+    """How strongly one neuron fires at each token: {"tokens": [[text, part of its strongest]]}."""
+    name, sizes = the_bdh(), neuron_sizes()
+    if name is None or sizes is None:
+        raise ParameterError("model", None, "a BDH, and none is served here")
+    text = check_reading(request, READ_TOKENS)
+    layer = check_int("layer", request.get("layer"), 1, sizes["layers"])
+    index = check_int("neuron", request.get("neuron"), 0, sizes["neurons"] - 1)
+    return show_neuron(name, text, layer, index)
+
+
+def show_neuron(name: str, text: str, layer: int, index: int) -> Iterator[Event]:
+    """The event of `neuron`."""
+    tokenizer = models()[name].tokenizer
+    text = tokenizer.decode(tokenizer.encode(text)[:NEURON_TOKENS])
+    activity = activity_of(name, text)
+    values = activity.firing[layer - 1, :, index].tolist()
+    highest, strongest, tokens = max(values) or 1.0, 0.0, []
+    for value, characters in zip(values, activity.texts, strict=True):
+        # A character's tokens are shown together, with the strongest of them.
+        strongest = max(strongest, value)
+        if characters:
+            tokens.append([characters, round(strongest / highest, 3)])
+            strongest = 0.0
+    yield {"layer": layer, "neuron": index, "times": sum(v > 0 for v in values), "tokens": tokens}

@@ -1,0 +1,79 @@
+// The Arena tab: texts without names, a vote, who wrote them, the table.
+
+import { $, $$, Job, Refusal, ask, element, fillTable, modelTitle, number, percent, say, settings } from "./core.js";
+
+const status = $("#arena-status");
+
+export function openArena() {
+  const job = new Job($("#arena-play"), $("#arena-stop"), status);
+  $("#arena-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (job.running) return;
+    $("#arena-texts").replaceChildren();
+    const count = Number($("[name=count]:checked").value);
+    const genre = $("[name=arena-genre]:checked")?.value || null;
+    const options = { max_new_tokens: 100, ...(genre ? { genre } : {}) };
+    await job.run("arena", { prompt: $("#arena-prompt").value, count, options }, (event) => {
+      if (event.progress !== undefined) job.tell(say("arena_writing", { share: percent(event.progress) }));
+      if (event.round) showRound(event), job.tell(say("arena_choose"));
+    });
+  });
+  ask("votes", {}).then(showTables, tellFailure);
+}
+
+function tellFailure(error) {
+  if (!(error instanceof Refusal)) throw error;
+  status.textContent = error.message;
+  status.dataset.kind = "error";
+}
+
+function showRound({ round, prompt, texts }) {
+  let voted = false;
+  const boxes = texts.map((text, index) => {
+    const name = String.fromCharCode(65 + index);
+    const paper = element("div", { class: "paper", lang: "pl", tabIndex: 0, role: "group" }, element("span", { class: "prompt" }, prompt), text);
+    paper.setAttribute("aria-label", say("arena_text", { name }));
+    const button = element("button", { type: "button", class: "vote" }, say("arena_vote", { name }));
+    button.addEventListener("click", () => vote(index));
+    return element("article", { class: "column" }, element("h2", {}, say("arena_text", { name })), paper, button);
+  });
+  const none = element("button", { type: "button", class: "vote" }, say("arena_none"));
+  none.addEventListener("click", () => vote(null));
+  $("#arena-texts").replaceChildren(...boxes, none);
+
+  async function vote(choice) {
+    if (voted) return;
+    voted = true;
+    try {
+      const answer = await ask("vote", { round, choice });
+      boxes.forEach((box, index) => {
+        const model = answer.models[index];
+        box.classList.add(settings.models[model]?.architecture ?? model);
+        $("h2", box).textContent = say("arena_was", { name: String.fromCharCode(65 + index), model: modelTitle(model) });
+        if (index === choice) box.classList.add("chosen");
+      });
+      for (const button of $$("#arena-texts .vote")) button.setAttribute("aria-disabled", true);
+      status.textContent = say(choice === null ? "arena_skipped" : "arena_thanks");
+      status.dataset.kind = "";
+      showTables(answer);
+    } catch (error) {
+      voted = false;
+      tellFailure(error);
+    }
+  }
+}
+
+function showTables({ tables, votes }) {
+  const columns = [
+    [say("column_model"), "model", modelTitle],
+    [say("arena_score"), "score", (score, row) => `${number(score)} ± ${number(row.margin)}`],
+    [say("arena_won"), "won", (won, row) => `${number(won)} / ${number(row.met)}`],
+  ];
+  const made = Object.entries(tables).map(([genre, rows]) => {
+    const caption = genre === "all" ? say("arena_all", { votes: number(votes) }) : say(`genre_${genre}`) || say("genre_any");
+    const table = element("table", {}, element("caption", {}, caption), element("thead"), element("tbody"));
+    fillTable(table, columns, rows);
+    return table;
+  });
+  $("#arena-tables").replaceChildren(...(votes ? made : [element("p", {}, say("arena_empty"))]));
+}

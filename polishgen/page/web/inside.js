@@ -1,0 +1,156 @@
+// The Look inside tab: surprise, expectations, what was looked back at, neurons.
+
+import { $, $$, Job, drawPlot, element, modelTitle, number, percent, say, settings } from "./core.js";
+import { visible } from "./popover.js";
+import { shownTexts } from "./write.js";
+
+const BORDERS = [2, 5, 9, 13, Infinity];
+let text = "";
+let job, details;
+
+export function openInside() {
+  const field = $("#inside-text");
+  job = new Job($("#look"), $("#look-stop"), $("#inside-status"));
+  details = new Job([], element("button"), $("#inside-status"));
+  $("#inside-form").addEventListener("submit", (event) => (event.preventDefault(), look()));
+  $("#take-prose").addEventListener("click", () => take($$("#compare .serif p").map((p) => p.textContent).join("\n\n")));
+  const take = (value) => ((field.value = value), look());
+  const buttons = shownTexts().map(({ model, text }) => {
+    const button = element("button", { type: "button" }, say("take", { model: modelTitle(model) }));
+    button.addEventListener("click", () => take(text));
+    return button;
+  });
+  $("#takes").replaceChildren(...buttons);
+  const form = $("#neuron-form");
+  form?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    showNeuron(Number($("#layer").value), Number($("#neuron").value));
+  });
+  if (shownTexts()[0]) field.value = shownTexts()[0].text;
+  look();
+}
+
+async function look() {
+  const models = $$("[name=inside-models]:checked").map((box) => box.value);
+  if (job.running) return;
+  if (!models.length) return job.tell(say("choose_model"), "error");
+  text = $("#inside-text").value;
+  const boxes = new Map();
+  $("#expected").replaceChildren(element("p", { class: "hint" }, say("alternatives_hint")));
+  $("#readings").replaceChildren();
+  await job.run("read", { text, models }, (event) => {
+    if (event.neurons) showNeurons(event.neurons);
+    else if (event.tokens) {
+      boxes.set(event.model, event);
+      $("#readings").append(reading(event));
+    }
+  });
+}
+
+function reading({ model, tokens, bytes }) {
+  const hardest = tokens.reduce((a, b) => (b[1] > a[1] ? b : a));
+  const bits = tokens.reduce((sum, token) => sum + token[1], 0) / bytes;
+  const values = { bits_per_byte: number(bits, 2), hardest: visible(hardest[0]), bits: number(hardest[1], 1) };
+  const paper = element("div", { class: "paper reading", lang: "pl", tabIndex: 0, role: "group" });
+  paper.setAttribute("aria-label", say("reading_of", { model: modelTitle(model) }));
+  let word = null;
+  const spans = tokens.map(([part, surprise], index) => {
+    const span = element("span", { class: `token s${BORDERS.findIndex((border) => surprise <= border)}` }, part);
+    span.dataset.index = index;
+    // Tokens of one word stay on one line.
+    if (!word || /^\s/.test(part)) paper.append((word = element("span", { class: "whole" })));
+    word.append(span);
+    return span;
+  });
+  const mark = (index) => {
+    for (const marked of $$("#readings .marked")) marked.classList.remove("marked");
+    spans[index].classList.add("marked");
+    expect(model, tokens, index);
+  };
+  paper.addEventListener("click", (event) => {
+    const span = event.target.closest(".token");
+    if (span) mark(Number(span.dataset.index));
+  });
+  paper.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const here = spans.findIndex((span) => span.classList.contains("marked"));
+    mark(Math.max(0, Math.min(spans.length - 1, here + step)));
+  });
+  const heading = element("h2", {}, modelTitle(model));
+  return element("div", { id: `reading-${model}` }, heading, element("p", { class: "stats" }, say("reading_figures", values)), paper);
+}
+
+/** What a model expected at a token, and which earlier tokens moved each model there. */
+async function expect(model, tokens, index) {
+  const [part, bits, rank, alternatives] = tokens[index];
+  const values = { model: modelTitle(model), token: visible(part), bits: number(bits, 1), rank: number(rank) };
+  const lines = alternatives.map(([other, share]) =>
+    element(
+      "li",
+      { class: "line" },
+      element("span", { class: "word", lang: "pl" }, visible(other)),
+      element("span", { class: "bar", style: `--share: ${share}` }),
+      element("span", {}, percent(share)),
+    ),
+  );
+  const back = element("div", {}, element("h3", {}, say("looked_back", { token: visible(part) })), element("p", { class: "hint" }, say("looked_back_info")));
+  $("#expected").replaceChildren(element("p", {}, say("alternatives_of", values)), element("ol", { class: "plain" }, ...lines), back);
+  details.abort();
+  while (details.running) await new Promise((resolve) => setTimeout(resolve, 20));
+  if (!back.isConnected || !index) return;
+  await details.run("influence", { text, model, token: index }, (event) => {
+    if (!event.weights || !back.isConnected) return;
+    back.append(...influence(event, tokens));
+  });
+}
+
+function influence({ model, weights }, tokens) {
+  const most = Math.max(...weights, 1e-9);
+  const from = Math.max(0, weights.length - 60);
+  const words = weights.slice(from).map((weight, offset) => {
+    const span = element("span", { title: percent(weight) }, tokens[from + offset][0]);
+    span.style.setProperty("--weight", (weight / most).toFixed(2));
+    return span;
+  });
+  const ranked = weights.map((weight, place) => [weight, tokens[place][0]]).sort((a, b) => b[0] - a[0]);
+  const top = ranked.slice(0, 3).map(([weight, word]) => `${visible(word)} ${percent(weight)}`).join(" · ");
+  return [element("h4", {}, modelTitle(model)), element("p", { class: "stats" }, top), element("p", { class: "influence", lang: "pl" }, ...words)];
+}
+
+function showNeurons({ active, firing, telling }) {
+  $("#neurons").hidden = false;
+  const mean = (shares) => shares.reduce((a, b) => a + b, 0) / shares.length;
+  const values = { active: percent(mean(active)), firing: percent(mean(firing)) };
+  $("#neuron-summary").textContent = say("neuron_summary", values);
+  drawPlot($("#neuron-shares"), `neurons.svg?active=${active}&firing=${firing}`, say("neuron_shares"));
+  const lines = telling.map((found) => {
+    const values = { ...found, share: percent(found.share), again: percent(found.again) };
+    const button = element("button", { type: "button" }, say("telling_choice", values));
+    button.addEventListener("click", () => showNeuron(found.layer, found.neuron));
+    return element("li", {}, button);
+  });
+  if (!lines.length) lines.push(element("li", {}, say("telling_none")));
+  $("#telling").replaceChildren(...lines);
+  if (telling[0]) showNeuron(telling[0].layer, telling[0].neuron);
+  else showNeuron(1, 0);
+}
+
+async function showNeuron(layer, neuron) {
+  details.abort();
+  while (details.running || job.running) await new Promise((resolve) => setTimeout(resolve, 20));
+  $("#layer").value = layer;
+  $("#neuron").value = neuron;
+  await details.run("neuron", { text, layer, neuron }, (event) => {
+    if (!event.tokens) return;
+    const spans = event.tokens.map(([part, strength]) => {
+      const span = element("span", { title: percent(strength) }, part);
+      span.style.setProperty("--weight", strength);
+      return span;
+    });
+    $("#firing").replaceChildren(element("span", { class: "influence" }, ...spans));
+    const values = { layer, neuron: number(neuron), times: number(event.times), tokens: number(spans.length) };
+    $("#firing-summary").textContent = say("firing_summary", values);
+  });
+}
