@@ -7,15 +7,17 @@ from itertools import pairwise
 
 import httpx
 import pytest
+from conftest import save_tiny_checkpoint
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
+from page_server import serve_page
 
 import polishgen
 
 PROMPT = "Pewnego razu młody książe"
-MODELS = ["gru", "transformer", "bdh"]
+MODELS = ["gru", "transformer", "bdh", "chorus"]
 AWKWARD_PROMPTS = {
     "empty": "",
     "emoji": "Zosia 👩‍👩‍👧 i 🐈",
@@ -80,7 +82,7 @@ def test_score_gives_what_the_python_api_gives(client: Client):
     assert result["perplexity"] == pytest.approx(score.perplexity)
     assert result["bits_per_byte"] == pytest.approx(score.bits_per_byte)
     assert result["n_bytes"] == len(text.encode())
-    assert [token["logprob"] for token in result["tokens"]] == pytest.approx(score.logprobs)
+    assert sum(token["logprob"] for token in result["tokens"]) == pytest.approx(sum(score.logprobs))
     assert "".join(token["text"] for token in result["tokens"]) == text
 
 
@@ -111,6 +113,9 @@ def test_compare_takes_some_of_the_models(client: Client):
         ("generate", {"max_new_tokens": 0}, "max_new_tokens"),
         ("generate", {"max_new_tokens": 100_000}, "max_new_tokens"),
         ("generate", {"max_new_tokens": 2.5}, "max_new_tokens"),
+        ("generate", {"genre": "essay"}, "genre"),
+        ("generate", {"starts_new_word": "maybe"}, "starts_new_word"),
+        ("score", {"text": "👩‍👩‍👧" * 1_500}, "text"),
         ("generate", {"model": "gpt"}, "model"),
         ("generate", {"model": "../gru"}, "model"),
         ("generate", {"seed": -1}, "seed"),
@@ -128,7 +133,7 @@ def test_compare_takes_some_of_the_models(client: Client):
 )
 def test_what_is_not_allowed_is_refused_by_name(client: Client, function, arguments, name):
     given = ({} if function == "score" else {"prompt": PROMPT}) | arguments
-    with pytest.raises(AppError, match=f"^{name}: .* not allowed; it must be "):
+    with pytest.raises(AppError, match=f"^{name}=.* is not allowed: it must be "):
         client.predict(**given, api_name=f"/{function}")
 
 
@@ -136,7 +141,7 @@ def test_not_a_number_is_refused(served_page):
     body = '{"prompt": "raz", "temperature": NaN}'
     event, data = list(stream(served_page.url, "generate", body))[-1]
     assert event == "error"
-    assert data["error"].startswith("temperature: ")
+    assert data["error"].startswith("temperature=nan ")
 
 
 @pytest.mark.parametrize("prompt", AWKWARD_PROMPTS.values(), ids=AWKWARD_PROMPTS)
@@ -150,7 +155,7 @@ def test_a_lone_surrogate_is_taken_for_an_unknown_character(served_page):
     body = '{"prompt": "raz \\ud800 dwa", "max_new_tokens": 5, "seed": 3}'
     event, data = list(stream(served_page.url, "generate", body))[-1]
     assert event == "complete"
-    expected = polishgen.load("transformer").generate("raz \ufffd dwa", max_new_tokens=5, seed=3)
+    expected = polishgen.load("gru").generate("raz \ufffd dwa", max_new_tokens=5, seed=3)
     assert data == [expected]
 
 
@@ -166,9 +171,11 @@ def test_mcp_tools(served_page):
             options = {"max_new_tokens": 10, "seed": 2, "model": "gru"}
             written = await session.call_tool(generate, {"prompt": PROMPT, **options})
             refused = await session.call_tool(generate, {"prompt": PROMPT, "top_p": 7})
-            return tools, generate, written, refused
+            score = next(name for name in tools if name.endswith("score"))
+            scored = await session.call_tool(score, {"text": "Ó", "model": "gru"})
+            return tools, generate, written, refused, scored
 
-    tools, generate, written, refused = asyncio.run(use_tools())
+    tools, generate, written, refused, scored = asyncio.run(use_tools())
     assert len(tools) == 3
     assert {"generate", "score", "compare"} == {name.rsplit("_", 1)[-1] for name in tools}
     schema = tools[generate].inputSchema
@@ -178,6 +185,60 @@ def test_mcp_tools(served_page):
     assert written.content[0].text == expected
     assert refused.isError
     assert "top_p" in refused.content[0].text
+    # Two tokens that share a character come as one; results are JSON.
+    [token] = json.loads(scored.content[0].text)["tokens"]
+    assert token["text"] == "Ó"
+    assert token["logprob"] == pytest.approx(sum(polishgen.load("gru").score("Ó").logprobs))
+
+
+def test_whole_floats_are_integers(client: Client):
+    options = {"seed": 3.0, "max_new_tokens": 5.0, "top_k": 40.0}
+    text = client.predict(PROMPT, **options, api_name="/generate")
+    assert text == polishgen.load("gru").generate(PROMPT, max_new_tokens=5, seed=3, top_k=40)
+
+
+def test_other_models_than_the_bundled_ones(tmp_path):
+    folder = save_tiny_checkpoint(tmp_path / "my-gru", "gru")
+    with serve_page({"POLISHGEN_MODELS": str(folder)}) as page:
+        client = Client(page.url, verbose=False)
+        expected = polishgen.load(str(folder)).generate("a", max_new_tokens=5, seed=1)
+        assert client.predict("a", max_new_tokens=5, seed=1, api_name="/generate") == expected
+        assert list(client.predict("a", max_new_tokens=5, api_name="/compare")) == [str(folder)]
+        info = httpx.get(f"{page.url}gradio_api/info").json()["named_endpoints"]
+        for function in ("/generate", "/score"):
+            by_name = {p["parameter_name"]: p for p in info[function]["parameters"]}
+            assert by_name["model"]["type"] == {"enum": [str(folder)]}
+            assert by_name["model"]["parameter_default"] == str(folder)
+        with pytest.raises(AppError, match="^model='bdh' is not allowed"):
+            client.predict("a", model="bdh", api_name="/generate")
+        for path in ("", "compare", "inside", "about", "arena"):
+            answer = httpx.get(page.url + path)
+            assert answer.is_success and "my-gru" in answer.text
+
+
+def test_bodies_and_uploads_are_small(served_page):
+    big = b"a" * 300_000
+    assert httpx.post(f"{served_page.url}do/write", content=big).status_code == 413
+    upload = httpx.post(f"{served_page.url}gradio_api/upload", files={"files": ("a", big)})
+    assert upload.status_code == 413
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(30):
+            yield b"a" * 10_000
+
+    try:
+        answer = httpx.post(f"{served_page.url}do/write", content=chunks())
+        assert answer.status_code >= 400
+    except httpx.TransportError:
+        pass  # hung up on
+
+
+@pytest.mark.parametrize("body", ["", "[]", "7", '{"columns": 7}', '{"columns": [7]}', "{"])
+def test_requests_that_make_no_sense_are_refused(served_page, body: str):
+    answer = httpx.post(f"{served_page.url}do/write", content=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["parameter"] in ("request", "columns")
+    assert httpx.post(f"{served_page.url}do/nothing", content="{}").status_code == 404
 
 
 @pytest.mark.parametrize(

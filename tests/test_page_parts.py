@@ -1,98 +1,344 @@
-"""The page's parts without a browser: turns, links, texts, figures."""
+"""The page's parts without a browser: the line, links, texts, votes, figures, charts, cards."""
 
+import asyncio
+import copy
+import io
+import itertools
 import json
 import math
-import os
 import re
 import string
+import threading
+import time
+from collections import Counter
+from contextlib import aclosing
 
+import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from polishgen.errors import ParameterError
 from polishgen.generate import Piece
-from polishgen.page import figures
-from polishgen.page.downloads import write_downloads
-from polishgen.page.failures import failure_text
-from polishgen.page.models import models
-from polishgen.page.run_settings import MAX_SEED, RunSettings
-from polishgen.page.texts import TEXTS, number, say, tie_short_words
-from polishgen.page.turns import take_turns
+from polishgen.page import arena, card, compare, figures, reading, writing
+from polishgen.page.line import Line, LineFullError
+from polishgen.page.models import last_tokens, models, names, single_names
+from polishgen.page.texts import TEXTS, tie_short_words
+from polishgen.parameters import GenerationConfig
 
 
-def pieces(text: str, calls: list[str]):
-    """One piece a character; notes whose turn it was."""
+def counting(n: int, log: list, name: str = ""):
+    """Work that yields n events and notes each, and its end."""
+    try:
+        for index in range(n):
+            log.append((name, index))
+            yield {"index": index}
+    finally:
+        log.append((name, "closed"))
+
+
+def test_the_line_serves_in_order_and_tells_places():
+    log: list = []
+
+    async def visit(line: Line, name: str, hold: asyncio.Event | None = None) -> list:
+        seen = []
+        async for event in line.run(lambda: counting(3, log, name)):
+            seen.append(event)
+            if hold and "index" in event:
+                await hold.wait()
+        return seen
+
+    async def play() -> list:
+        line, hold = Line(places=1, longest=2), asyncio.Event()
+        first = asyncio.create_task(visit(line, "a", hold))
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(visit(line, name)) for name in "bc"]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        with pytest.raises(LineFullError):
+            await visit(line, "d")
+        hold.set()
+        return [await first, *[await other for other in others]]
+
+    a, b, c = asyncio.run(play())
+    assert [event["index"] for event in a] == [0, 1, 2]
+    assert [event["place"] for event in (b[0], c[0])] == [1, 2]
+    assert c[0]["wait"] == pytest.approx(2 * b[0]["wait"])
+    assert [name for name, index in log if index == "closed"] == ["a", "b", "c"]
+
+
+def test_who_leaves_the_line_frees_the_place_and_the_work():
+    log: list = []
+
+    async def play() -> None:
+        line = Line(places=1, longest=5)
+        async with aclosing(line.run(lambda: counting(100, log, "a"))) as events:
+            await anext(events)
+            waiting = line.run(lambda: counting(1, log, "b"))
+            assert (await anext(waiting))["place"] == 1
+            await waiting.aclose()
+            assert not line.waiting
+        assert not line.working
+        with pytest.raises(ZeroDivisionError):
+            async for _ in line.run(lambda: (1 // zero for zero in [0])):
+                pass
+        assert not line.working
+
+    asyncio.run(play())
+    assert log == [("a", 0), ("a", "closed")]
+
+
+def slow_pieces(text: str, seconds: float):
+    """One piece per character, each after some work."""
     for index, character in enumerate(text):
-        calls.append(text[0])
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            pass
         reason = "length" if index == len(text) - 1 else None
-        yield Piece(character, (index,), 0.0, reason)
+        yield 0, character, Piece(character, (index,), 0.0, reason, 0.5, ((index, 0.5),))
 
 
-def test_models_take_turns_token_by_token():
-    calls: list[str] = []
-    streams = {name: pieces(name * 4, calls) for name in "abc"}
-    *_, last = take_turns(streams, interval=0.0)
-    assert "".join(calls) == "abc" * 4
-    assert {name: progress.text for name, progress in last.items()} == {n: n * 4 for n in "abc"}
+def test_columns_share_time_in_equal_parts_and_nothing_is_lost():
+    streams = [slow_pieces("a" * 400, 0.0005), slow_pieces("b" * 400, 0.002)]
+    texts, counts, updates = ["", ""], [], 0
+    for event in writing.race(streams):
+        updates += 1
+        for index, news in event["columns"].items():
+            texts[index] += "".join(token[1] for token in news["tokens"])
+            if index == 0 and news["end"]:
+                counts = [len(text) for text in texts]
+    assert texts == ["a" * 400, "b" * 400]
+    # By the end of the faster one, the slower had as much time, so a quarter of the tokens.
+    assert 60 < counts[1] < 180
+    assert updates < 400
 
 
-def test_a_model_that_is_done_leaves_its_turns_to_the_others():
-    calls: list[str] = []
-    streams = {"a": pieces("aaaaa", calls), "b": pieces("b", calls)}
-    *_, last = take_turns(streams, interval=0.0)
-    assert "".join(calls) == "abaaaa"
-    assert (last["a"].tokens, last["b"].tokens) == (5, 1)
-    assert last["b"].finish_reason == "length"
-
-
-def test_nobody_works_on_when_nobody_listens():
-    calls: list[str] = []
-    turns = take_turns({"a": pieces("a" * 100, calls)}, interval=0.0)
-    next(turns)
-    next(turns)
-    turns.close()
-    assert len(calls) <= 3
+def options_strategy():
+    return st.fixed_dictionaries(
+        {"seed": st.integers(0, 2**31), "max_new_tokens": st.integers(1, 1000)},
+        optional={
+            "temperature": st.floats(0, 5),
+            "top_p": st.floats(0.01, 1),
+            "stop": st.lists(st.text(string.ascii_letters, min_size=1, max_size=9), max_size=3),
+            "starts_new_word": st.booleans(),
+        },
+    )
 
 
 @given(
     prompt=st.text(st.characters(codec="utf-8"), max_size=100),
-    names=st.lists(st.sampled_from(["gru", "transformer", "bdh"]), min_size=1),
-    max_new_tokens=st.integers(1, 1000),
-    temperature=st.floats(0, 5),
-    top_k=st.integers(0, 100_000),
-    top_p=st.floats(0.01, 1),
-    min_p=st.floats(0, 1),
-    stop=st.lists(st.text(string.ascii_letters, min_size=1, max_size=9), max_size=3),
-    seed=st.integers(0, MAX_SEED),
-    genre=st.none() | st.sampled_from(["tale", "novel"]),
-    starts_new_word=st.booleans(),
-    rounds=st.integers(1, 20),
+    runs=st.lists(st.tuples(st.integers(0, 500), options_strategy()), max_size=4),
 )
-def test_a_link_describes_the_run_exactly(prompt, names, rounds, **values):
-    from urllib.parse import parse_qsl
-
-    run = RunSettings(prompt=prompt, models=names, rounds=rounds, **values)
-    query = dict(parse_qsl(run.query(), keep_blank_values=True))
-    assert RunSettings.from_query(query) == run
+@settings(deadline=None)
+def test_a_link_holds_the_text_exactly(prompt, runs):
+    plain = [{"model": names()[0], "length": length, **options} for length, options in runs]
+    [segments] = writing.decode_link(writing.encode_link([[prompt, *plain]]))
+    assert segments[0] == prompt
+    for run, (length, options) in zip(segments[1:], runs, strict=True):
+        assert run == writing.Run(names()[0], GenerationConfig(**options), length)
 
 
 @pytest.mark.parametrize(
-    ("query", "name"),
+    "columns",
     [
-        ({"temperature": "hot"}, "temperature"),
-        ({"temperature": "9"}, "temperature"),
-        ({"seed": "1.5"}, "seed"),
-        ({"max_new_tokens": "100000"}, "max_new_tokens"),
-        ({"rounds": "1000"}, "rounds"),
-        ({"models": "gpt"}, "models"),
-        ({"prompt": "a" * 5000}, "prompt"),
+        [],
+        [["a"]] * 5,
+        [["a"] * 101],
+        ["a" * 60_001],
+        [[{"model": "gpt", "length": 1}]],
+        [[{"model": "gru", "length": -1}]],
+        [[{"model": "gru"}]],
+        [[{"model": "gru", "length": 1, "temperature": 9}]],
+        [[{"model": "gru", "length": 1, "genre": "essay"}]],
+        [[7]],
+        {"a": 1},
+        7,
     ],
 )
-def test_a_link_with_a_bad_value_is_refused_by_name(query: dict[str, str], name: str):
-    with pytest.raises(ParameterError) as refused:
-        RunSettings.from_query(query)
-    assert refused.value.parameter == name
+def test_a_link_with_a_bad_value_is_refused(columns):
+    with pytest.raises(ParameterError):
+        writing.decode_link(writing.encode_link(columns))
+
+
+@pytest.mark.parametrize("code", ["", "?", "AAAA", "eJw", "ż", 7, None, "A" * 200_001])
+def test_a_damaged_link_is_refused(code):
+    with pytest.raises(ParameterError, match="run="):
+        writing.decode_link(code)
+
+
+def test_a_link_cannot_be_a_bomb():
+    code = writing.encode_link([["a" * 50_000_000]])
+    assert len(code) < 200_000
+    with pytest.raises(ParameterError, match="run="):
+        writing.decode_link(code)
+
+
+def test_texts_are_replayed_to_the_character():
+    lm, options = models()["gru"], {"seed": 5, "max_new_tokens": 40}
+    whole = lm.generate("Ala", **options)
+    for length in (0, 1, 17, len(whole)):
+        cut = whole[:length]
+        own = " i kot"
+        more = lm.generate("Ala" + cut + own, **options)
+        segments = [
+            "Ala",
+            {"model": "gru", "length": length, **options},
+            own,
+            {"model": "gru", "length": len(more), **options},
+        ]
+        text = writing.text_of(writing.encode_link([segments]), 0)
+        assert text == ("Ala", cut + own + more, ("gru",))
+
+
+def test_prompts_are_cut_to_their_last_tokens_before_any_work():
+    tokenizer = models()["gru"].tokenizer
+    for text in ("ala ma kota " * 5_000, "👩‍👩‍👧" * 9_000):
+        cut = last_tokens(tokenizer, text, 100)
+        assert text.endswith(cut)
+        assert 80 < len(tokenizer.encode(cut)) <= 110
+    with pytest.raises(ParameterError, match="text="):
+        reading.check_reading({"text": "👩‍👩‍👧" * 1_000}, 2_000)
+
+
+def test_influence_finds_what_a_model_looks_back_at():
+    text = "Ala ma kota."
+    for name in single_names():
+        last = 2
+        weights = reading.influence(name, text, last)
+        assert len(weights) == last
+        assert sum(weights) == pytest.approx(1, abs=1e-3) and min(weights) >= 0
+        # The same by differences: the logit's change when an embedding shrinks a little.
+        assert weights == pytest.approx(by_differences(name, text, last), abs=0.02)
+        assert not list(reading.influence(name, text, 0))
+
+
+class Given(torch.nn.Module):
+    """An embedding that gives the rows it was made of, (B, T, width)."""
+
+    def __init__(self, rows: torch.Tensor, weight: torch.Tensor):
+        super().__init__()
+        self.rows, self.weight = rows, weight
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.rows
+
+
+def by_differences(name: str, text: str, index: int) -> list[float]:
+    """`reading.influence` by central differences along each coordinate, in float64."""
+    lm = models()[name]
+    tokens = lm.tokenizer.encode(text)
+    network = copy.deepcopy(lm.model).double()
+    weight = network.embedding.weight.detach()
+    rows = weight[[lm.tokenizer.boundary_id, *tokens[:index]]]
+    parts = []
+    for place in range(1, len(rows)):
+        steps = torch.zeros(rows.shape[1], *rows.shape, dtype=rows.dtype)
+        steps[:, place] = 1e-4 * torch.eye(rows.shape[1], dtype=rows.dtype)
+        logits = []
+        for changed in (rows + steps, rows - steps):
+            network.embedding = Given(changed, weight)
+            with torch.no_grad():
+                out, _ = network(torch.zeros(changed.shape[:2], dtype=torch.int64), None)
+            logits.append(out[:, -1, tokens[index]])
+        slopes = (logits[0] - logits[1]) / 2e-4
+        parts.append(float((slopes * rows[place]).norm()))
+    return [part / sum(parts) for part in parts]
+
+
+def test_reading_beside_other_threads_is_reading_alone():
+    text = "Dawno temu żył król, a z nim królowa."
+    expected = {name: reading.influence(name, text, 6) for name in single_names()}
+    stop = threading.Event()
+
+    def write_on() -> None:
+        while not stop.is_set():
+            for name in single_names():
+                models()[name].generate("Ala", max_new_tokens=5)
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    try:
+        for _ in range(3):
+            reading.influence.cache_clear()
+            for name, weights in expected.items():
+                assert reading.influence(name, text, 6) == pytest.approx(weights, abs=1e-3)
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_neurons_are_only_named_after_whole_words_that_a_second_text_confirms():
+    found = reading.neurons("bdh", reading.PROSE)
+    assert len(found["active"]) == len(found["firing"]) == models()["bdh"].model.config.n_layers
+    first = reading.activity_of("bdh", reading.PROSE)
+    second = reading.activity_of("bdh", reading.second_text(reading.PROSE))
+    for each in found["telling"]:
+        assert re.fullmatch(r"\w{3,}", each["text"])
+        assert re.search(rf"\b{each['text']}\b", reading.PROSE, re.IGNORECASE)
+        place = (each["layer"] - 1, each["neuron"], each["text"])
+        assert reading.firing_at(first, *place) == pytest.approx(each["share"], abs=0.01)
+        assert reading.firing_at(second, *place) >= each["share"] / 2 - 0.01
+
+
+def votes_of(strengths: dict[str, float], rounds: int, size: int) -> list:
+    """Votes drawn from known strengths."""
+    random = np.random.default_rng(0)
+    votes = []
+    for models_ in itertools.islice(
+        itertools.cycle(itertools.permutations(strengths, size)), rounds
+    ):
+        share = np.exp([strengths[name] for name in models_])
+        votes.append((models_, models_[random.choice(size, p=share / share.sum())]))
+    return votes
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_strengths_are_found_again(size: int):
+    truth = {"a": 1.0, "b": 0.3, "c": -0.3, "d": -1.0}
+    found, errors = arena.strengths(list(truth), votes_of(truth, 3000, size))
+    assert np.abs(found - list(truth.values())).max() < 3 * errors.max() < 0.4
+    _, wide = arena.strengths(list(truth), votes_of(truth, 30, size))
+    assert wide.min() > errors.max()
+
+
+def test_two_players_have_a_known_answer():
+    # Without a prior: the logit of 30 wins out of 40, with the error of a logit.
+    votes = [(("a", "b"), "a")] * 30 + [(("a", "b"), "b")] * 10
+    found, _ = arena.strengths(["a", "b"], votes)
+    assert found[0] - found[1] == pytest.approx(math.log(3), abs=0.05)
+    one_sided, _ = arena.strengths(["a", "b"], [(("a", "b"), "a")] * 5)
+    assert np.isfinite(one_sided).all()
+
+
+def test_votes_are_counted_once_and_keep_nothing_personal(tmp_path, monkeypatch):
+    monkeypatch.setenv("POLISHGEN_DATA", str(tmp_path / "votes.sqlite3"))
+    options = {"max_new_tokens": 4}
+    request = {"prompt": "Tajemnica", "count": 2, "options": options}
+    *progress, round_ = arena.play(request)
+    assert [event["progress"] for event in progress] == sorted(e["progress"] for e in progress)
+    assert not set(round_) - {"round", "prompt", "texts"} and len(round_["texts"]) == 2
+    answer = arena.vote({"round": round_["round"], "choice": 1})
+    assert set(answer["models"]) <= set(names()) and all(round_["texts"])
+    assert answer["votes"] == 1
+    with pytest.raises(ParameterError, match="round"):
+        arena.vote({"round": round_["round"], "choice": 1})
+    for bad in ({"round": "made-up", "choice": 0}, {"round": 7, "choice": 0}, {}):
+        with pytest.raises(ParameterError, match="round"):
+            arena.vote(bad)
+    assert arena.standings()["votes"] == 1
+    assert b"Tajemnica" not in (tmp_path / "votes.sqlite3").read_bytes()
+    [winner] = [row for row in answer["tables"]["all"] if row["won"]]
+    assert winner["model"] == answer["models"][1]
+    orders = Counter()
+    for _ in range(12):
+        *_, last = arena.play({**request, "options": {"max_new_tokens": 1}})
+        orders[arena.rounds[last["round"]].models] += 1
+    assert len(orders) > 1
+    for bad in (3, 0, "2", None):
+        with pytest.raises(ParameterError, match="count"):
+            arena.play(request | {"count": bad})
 
 
 def placeholders(text: str) -> set[str]:
@@ -113,7 +359,7 @@ def test_typography():
             assert '"' not in prose, key
             assert "..." not in prose, key
             assert not re.search(r" - ", prose.replace("\n- ", "")), key
-            if any(mark in prose for mark in "„“”"):
+            if any(mark in prose for mark in "„“"):
                 assert set(re.findall("[„“”]", prose)) == set(quotes), key
 
 
@@ -121,30 +367,6 @@ def test_polish_short_words_do_not_end_a_line():
     assert tie_short_words("w lesie i w domu") == "w\u00a0lesie i\u00a0w\u00a0domu"
     assert tie_short_words("A to Polska") == "A\u00a0to Polska"
     assert tie_short_words("zaw i oko") == "zaw i\u00a0oko"
-
-
-@pytest.mark.parametrize(
-    ("language", "value", "digits", "expected"),
-    [
-        ("pl", 1234, 0, "1234"),
-        ("pl", 12345.678, 2, "12\u00a0345,68"),
-        ("pl", 0.5, 1, "0,5"),
-        ("en", 1234, 0, "1,234"),
-        ("en", 12345.678, 2, "12,345.68"),
-    ],
-)
-def test_numbers(language: str, value: float, digits: int, expected: str):
-    assert number(language, value, digits) == expected
-
-
-@pytest.mark.parametrize("language", ["pl", "en"])
-def test_failures_name_parameter_value_and_what_is_allowed(language: str):
-    text = failure_text(language, ParameterError("temperature", 7, "a number from 0 to 5"))
-    assert text.startswith("temperature: ")
-    assert "7" in text
-    assert say(language, "allowed_temperature") in text
-    long = failure_text(language, ParameterError("prompt", "a" * 5000, "short"))
-    assert len(long) < 250
 
 
 def test_the_reports_bits_per_byte_follow_from_its_loss():
@@ -156,12 +378,12 @@ def test_the_reports_bits_per_byte_follow_from_its_loss():
 def test_curves_end_where_the_reports_table_says():
     curves = figures.training_curves()
     for name in ("gru", "transformer", "bdh"):
-        run = curves[(curves["series"] == figures.run_title(name)) & ~curves["ours"]]
-        assert run["loss"].iloc[-1] == figures.report_figures(name).val_loss
+        assert curves[name, False][-1].loss == figures.report_figures(name).val_loss
+        assert curves[name, True]
 
 
 def test_figures_that_were_not_measured_are_none(monkeypatch):
-    lm = next(iter(models().values()))
+    lm = models()["gru"]
     monkeypatch.setattr(lm, "metrics", {})
     bare = figures.our_figures(lm)
     assert bare.parameters == lm.parameters
@@ -171,24 +393,33 @@ def test_figures_that_were_not_measured_are_none(monkeypatch):
         "held_out_loss": 3.6,
         "perplexity": math.exp(3.6),
         "bits_per_byte": 1.8,
+        "training_tokens": 60_000_000,
         "evaluation": {"presets": {"report": {"real_words": {"share": 0.83}}}},
     }
     monkeypatch.setattr(lm, "metrics", json.loads(json.dumps(measured)))
     full = figures.our_figures(lm, tokens_per_second=200.0)
     assert (full.train_loss, full.val_loss, full.bits_per_byte) == (3.5, 3.6, 1.8)
-    assert (full.real_words, full.seconds_1000) == (0.83, 5.0)
+    assert (full.real_words, full.seconds_1000, full.tokens_read) == (0.83, 5.0, 60_000_000)
 
 
-def test_downloads_repeat_the_run_and_do_not_pile_up(tmp_path):
-    run = RunSettings(prompt="raz", models=["gru"], seed=3)
-    texts = {"gru": "raz dwa „trzy”"}
-    text_file, json_file = write_downloads(run, "http://x/?seed=3", texts, tmp_path)
-    assert "raz dwa „trzy”" in text_file.read_text(encoding="utf-8")
-    record = json.loads(json_file.read_text(encoding="utf-8"))
-    assert RunSettings(**record["settings"]) == run
-    assert record["texts"] == texts
-    again, _ = write_downloads(run, "http://x/?seed=3", texts, tmp_path)
-    assert again == text_file
-    os.utime(text_file.parent, (0, 0))
-    fresh, _ = write_downloads(run, "http://x/?seed=3", {"gru": "raz"}, tmp_path)
-    assert list(tmp_path.iterdir()) == [fresh.parent]
+@pytest.mark.parametrize("language", TEXTS)
+def test_every_chart_has_its_words_and_the_pages_colours(language: str):
+    for name in ("bits.svg", "speed.svg", "curves.svg"):
+        svg = compare.plot(name, language, {})
+        assert svg.startswith("<svg") and "currentColor" in svg and compare.INK not in svg
+        assert "Dragon Hatchling" in svg
+    neurons = compare.plot("neurons.svg", language, {"active": "0.4,0.5", "firing": "0.1,0.2"})
+    assert TEXTS[language]["kind_held"] in neurons
+    for name, query in (("x.svg", {}), ("curves.svg", {"x": "miles"}), ("neurons.svg", {})):
+        with pytest.raises(ParameterError):
+            compare.plot(name, language, query)
+
+
+def test_a_card_shows_its_text():
+    pictures = [
+        Image.open(io.BytesIO(card.draw(("Ala ma ", text, ("gru",)), "pl")))
+        for text in ("kota.", "psa. " * 500, "")
+    ]
+    assert {picture.size for picture in pictures} == {(1200, 630)}
+    darkness = [np.asarray(picture.convert("L")).mean() for picture in pictures]
+    assert darkness[1] < darkness[0] < darkness[2]

@@ -197,5 +197,9 @@ def strengths(
         strength = strength + step
         if np.abs(step).max(initial=0.0) < 1e-9:
             break
-    errors = np.sqrt(np.diag(np.linalg.inv(hessian))) if len(players) else strength
-    return strength - strength.mean() if len(players) else strength, errors
+    if not len(players):
+        return strength, strength
+    # Only differences mean something: both are told against the players' mean.
+    centre = np.eye(len(players)) - 1 / len(players)
+    errors = np.sqrt(np.diag(centre @ np.linalg.inv(hessian) @ centre))
+    return centre @ strength, errors

@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from polishgen.bench import PROMPT
-from polishgen.checkpoint import find_folder
 from polishgen.errors import ParameterError, check_choice, check_int
 from polishgen.page.figures import (
     ModelFigures,
@@ -27,7 +26,7 @@ from polishgen.page.figures import (
     training_curves,
 )
 from polishgen.page.line import Event
-from polishgen.page.models import models, single_names, title
+from polishgen.page.models import file_of, models, single_names, title
 from polishgen.page.reading import PROSE, check_reading
 from polishgen.page.texts import TEXTS, markdown
 from polishgen.sampling import SAMPLING_PRESETS
@@ -55,11 +54,11 @@ LEFT_OUT = re.compile(r"\A---\n.*?\n---\n|^!\[[^\n]*\n", re.DOTALL | re.MULTILIN
 
 def cards() -> dict[str, str]:
     """The models' cards as HTML, where there are any."""
-    files = {name: find_folder(name) / "README.md" for name in single_names()}
+    files = {name: file_of(name, "README.md") for name in single_names()}
     return {
         name: re.sub(r"<(/?)h(\d)>", lower, markdown(LEFT_OUT.sub("", path.read_text("utf-8"))))
         for name, path in files.items()
-        if path.is_file()
+        if path
     }
 
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from polishgen.checkpoint import find_folder
 from polishgen.language_model import LanguageModel
-from polishgen.page.models import single_names, title
+from polishgen.page.models import file_of, single_names, title
 
 HERE = Path(__file__).parent
 REPORT = json.loads((HERE / "report.json").read_text(encoding="utf-8"))
@@ -102,8 +101,8 @@ def training_curves() -> dict[tuple[str, bool], list[Evaluation]]:
     """Training of all models by (name, whether it is ours); the report's names are its runs'."""
     curves: dict[tuple[str, bool], list[Evaluation]] = {}
     for name in single_names():
-        log = find_folder(name) / "training_log.csv"
-        for row in read_csv(log) if log.is_file() else []:
+        log = file_of(name, "training_log.csv")
+        for row in read_csv(log) if log else []:
             fields = ("tokens", "elapsed_seconds", "val_loss", "val_bits_per_byte")
             tokens, seconds, loss, bits = (number_or_nan(row.get(field)) for field in fields)
             point = Evaluation(tokens / 1e6, seconds / 60, loss, bits)

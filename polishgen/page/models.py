@@ -1,18 +1,18 @@
 """The models that the page serves: loaded once, shared by every visitor."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 
-from polishgen.checkpoint import bundled_names, configured_models
-from polishgen.errors import PolishgenError, check_choice
-from polishgen.language_model import LanguageModel, load
+from polishgen.checkpoint import NO_MODELS, bundled_names, configured_models
+from polishgen.chorus import chorus_of
+from polishgen.errors import CheckpointError, check_choice
+from polishgen.language_model import CHORUS, LanguageModel, load
 from polishgen.tokenizer import Tokenizer
 
 TITLES = {"gru": "GRU", "transformer": "Transformer", "bdh": "Dragon Hatchling"}
-CHORUS = "chorus"
 
 
 @lru_cache(maxsize=1)
@@ -20,23 +20,21 @@ def models() -> dict[str, LanguageModel]:
     """All configured models by name, loaded side by side and warmed up by two tokens each.
 
     The chorus of the bundled models comes last, where they are what is served. torch gets one
-    thread, as two visitors are served at once. `PolishgenError` where there is no model at all.
+    thread, as two visitors are served at once. `CheckpointError` where there is no model at all.
     """
     torch.set_num_threads(1)
     names = configured_models()
     if not names:
-        raise PolishgenError("there are no models: checkpoints/ is empty (see README)")
+        raise CheckpointError(NO_MODELS)
     with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        loaded = dict(zip(names, pool.map(load_warm, names), strict=True))
-    if names == bundled_names():
-        with suppress(PolishgenError):
-            loaded[CHORUS] = load_warm(CHORUS)
+        loaded = dict(zip(names, pool.map(lambda name: warmed(load(name)), names), strict=True))
+    if names == bundled_names() and len(names) > 1:
+        loaded[CHORUS] = warmed(chorus_of(list(loaded.values())))
     return loaded
 
 
-def load_warm(name: str) -> LanguageModel:
+def warmed(model: LanguageModel) -> LanguageModel:
     """A model that has already written a token, so that the first visitor does not wait for it."""
-    model = load(name)
     model.generate("Pewnego razu", max_new_tokens=2, seed=0)
     return model
 
@@ -59,6 +57,12 @@ def model_named(name: object) -> LanguageModel:
 def title(name: str) -> str:
     """The name that the page shows for a model: of a repository or folder, its last part."""
     return TITLES.get(name, name.rstrip("/").split("/")[-1])
+
+
+def file_of(name: str, file: str) -> Path | None:
+    """A file of a model's folder, if it is there."""
+    path = (models()[name].folder or Path()) / file
+    return path if models()[name].folder and path.is_file() else None
 
 
 def genres() -> tuple[str, ...]:

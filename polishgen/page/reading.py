@@ -22,7 +22,7 @@ from polishgen.introspection import (
 )
 from polishgen.language_model import LanguageModel
 from polishgen.page.line import Event
-from polishgen.page.models import CHORUS, model_named, models
+from polishgen.page.models import model_named, models, single_names
 from polishgen.page.writing import MAX_TEXT, check_tokens
 
 PROSE = (Path(__file__).parent / "prose.txt").read_text(encoding="utf-8").strip()
@@ -83,8 +83,7 @@ def influence_of(request: dict) -> Iterator[Event]:
     name = str(request.get("model"))
     index = check_int("token", request.get("token"), 0, len(reading(name, text)) - 1)
     check_int("token", index, 0, READ_TOKENS)
-    chosen = [each for each in models() if each != CHORUS]
-    return ({"model": each, "weights": influence(each, text, index)} for each in chosen)
+    return ({"model": each, "weights": influence(each, text, index)} for each in single_names())
 
 
 @lru_cache(maxsize=256)
@@ -140,7 +139,7 @@ def private_copy(lm: LanguageModel) -> nn.Module:
 
 def the_bdh() -> str | None:
     """The first served model that is a BDH."""
-    found = (n for n, lm in models().items() if getattr(lm, "architecture", None) == "bdh")
+    found = (n for n, lm in models().items() if lm.architecture == "bdh")
     return next(found, None)
 
 

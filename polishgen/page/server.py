@@ -7,6 +7,7 @@ events. Notable: everything that takes time stands in one `Line`, whoever asked 
 
 import hashlib
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from functools import lru_cache
@@ -174,6 +175,9 @@ async def events(work: Iterator[Event]) -> AsyncIterator[str]:
         yield 'data: {"done": true}\n\n'
     except PolishgenError as error:
         yield f"data: {json.dumps({'error': told(error)})}\n\n"
+    except Exception:
+        logging.exception("work for the page failed")
+        yield 'data: {"error": {"kind": "failed"}}\n\n'
 
 
 def told(error: PolishgenError) -> dict[str, object]:
@@ -243,7 +247,7 @@ def settings() -> dict:
         "models": {
             name: {
                 "title": title(name),
-                "architecture": getattr(lm, "architecture", name),
+                "architecture": lm.architecture,
                 "parameters": lm.parameters,
             }
             for name, lm in models().items()

@@ -185,6 +185,8 @@ def decode_link(code: object) -> list[list[Segment]]:
         packed = base64.urlsafe_b64decode(check_str("run", code, MAX_LINK_BYTES) + "==")
         plain = zlib.decompressobj(-15).decompress(packed, MAX_LINK_BYTES)
         columns = json.loads(plain)
+        if not isinstance(columns, list):
+            raise TypeError
         parsed = [[parse_segment(segment) for segment in column] for column in columns]
     except (binascii.Error, zlib.error, ValueError, TypeError, KeyError, AttributeError) as error:
         if isinstance(error, ParameterError):
