@@ -116,12 +116,12 @@ def read_folder(folder: Path, device: torch.device) -> Checkpoint:
     config = read_json(folder / CONFIG_FILE)
     try:
         model_config = config_from_dict(config["architecture"], config["model"])
-        tokenizer_name = config["tokenizer"]
+        tokenizer_name, genres = config["tokenizer"], config.get("genres", [])
     except (KeyError, AttributeError, TypeError) as error:
         raise CheckpointError(f"{folder / CONFIG_FILE} lacks a field: {error}") from error
     except ParameterError as error:
         raise CheckpointError(f"{folder / CONFIG_FILE}: {error}") from error
-    tokenizer = open_tokenizer(folder, tokenizer_name)
+    tokenizer = open_tokenizer(folder, tokenizer_name, genres)
     if tokenizer.n_vocab != model_config.vocab_size:
         raise CheckpointError(
             f"{folder}: the tokenizer has {tokenizer.n_vocab} tokens, "
@@ -148,12 +148,14 @@ class SkipInitialisation(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def open_tokenizer(folder: Path, name: object) -> Tokenizer:
+def open_tokenizer(folder: Path, name: object, genres: object) -> Tokenizer:
     """The tokenizer that a configuration names."""
+    if not isinstance(genres, list) or not all(isinstance(genre, str) for genre in genres):
+        raise CheckpointError(f"{folder / CONFIG_FILE}: genres={genres!r} must be a list of names")
     if name == CL100K:
         return Tokenizer.cl100k()
     if name == TOKENIZER_FILE:
-        return Tokenizer.from_file(folder / TOKENIZER_FILE)
+        return Tokenizer.from_file(folder / TOKENIZER_FILE, genres)
     raise CheckpointError(
         f"{folder / CONFIG_FILE}: tokenizer={name!r} must be {TOKENIZER_FILE!r} or {CL100K!r}"
     )
@@ -221,6 +223,7 @@ def save_checkpoint(folder: Path, model: nn.Module, tokenizer: Tokenizer, metric
     config = {
         "architecture": model.config.architecture,
         "tokenizer": CL100K if by_name else TOKENIZER_FILE,
+        "genres": list(tokenizer.genres),
         "model": dict(model.config),
     }
     write_json(folder / METRICS_FILE, metrics)

@@ -2,8 +2,9 @@
 
 Two vocabularies: OpenAI's `cl100k_base`, and byte-level BPE trained on Polish prose, kept in
 tiktoken's own format (a `.tiktoken` file of base64 token and rank). Every byte is a token of its
-own, so any text survives encoding and decoding. One special token, the document boundary, stands
-between documents; no text ever encodes to it, whatever it says.
+own, so any text survives encoding and decoding. Special tokens, to which no text ever encodes,
+whatever it says: the document boundary, which stands before every document, and after it, in a
+tokenizer with genres, a control code that says what kind of text follows (CTRL, arXiv 1909.05858).
 """
 
 import base64
@@ -21,6 +22,7 @@ import tiktoken
 from polishgen.errors import CheckpointError, ParameterError, PolishgenError
 
 DOCUMENT_BOUNDARY = "<|endoftext|>"
+GENRES = ("tale", "novel", "drama", "scripture")
 CL100K = "cl100k_base"
 
 # Words with the space or quote before them, numbers by three digits, runs of signs, white space.
@@ -39,10 +41,11 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Tokenizer:
-    """A vocabulary: `name`, `n_vocab` (tokens, the boundary included) and `boundary_id`."""
+    """A vocabulary: `name`, `n_vocab` (special tokens included), `boundary_id` and `genres`."""
 
-    def __init__(self, encoding: tiktoken.Encoding):
+    def __init__(self, encoding: tiktoken.Encoding, genres: Sequence[str] = ()):
         self.encoding = encoding
+        self.genres = tuple(genres)
         self.name: str = encoding.name
         self.n_vocab: int = encoding.n_vocab
         self.boundary_id: int = encoding.eot_token
@@ -60,21 +63,39 @@ class Tokenizer:
             ) from error
 
     @classmethod
-    def from_file(cls, path: str | Path) -> "Tokenizer":
+    def from_file(cls, path: str | Path, genres: Sequence[str] = ()) -> "Tokenizer":
         """The Polish BPE in a `.tiktoken` file; `CheckpointError` if missing or damaged."""
-        return cls.from_ranks(read_ranks(Path(path)))
+        return cls.from_ranks(read_ranks(Path(path)), genres)
 
     @classmethod
-    def from_ranks(cls, ranks: dict[bytes, int]) -> "Tokenizer":
-        """The Polish BPE with these tokens; the boundary takes the id after the last rank."""
+    def from_ranks(cls, ranks: dict[bytes, int], genres: Sequence[str] = ()) -> "Tokenizer":
+        """The Polish BPE with these tokens; after the last rank come the genres, then the boundary."""
+        names = [*(f"<|{genre}|>" for genre in genres), DOCUMENT_BOUNDARY]
         return cls(
             tiktoken.Encoding(
-                name=f"polish-{len(ranks) + 1}",
+                name=f"polish-{len(ranks) + len(names)}",
                 pat_str=PRETOKEN_PATTERN,
                 mergeable_ranks=ranks,
-                special_tokens={DOCUMENT_BOUNDARY: len(ranks)},
-            )
+                special_tokens={name: len(ranks) + place for place, name in enumerate(names)},
+            ),
+            genres,
         )
+
+    @property
+    def n_ranks(self) -> int:
+        """Tokens of text; ids from here to the boundary are special."""
+        return self.boundary_id - len(self.genres)
+
+    def genre_id(self, genre: str) -> int:
+        """Id of a genre's control code; `ParameterError` for one that the vocabulary has not."""
+        if genre not in self.genres:
+            known = ", ".join(self.genres) or "no genre is known to this tokenizer"
+            raise ParameterError("genre", genre, f"None, or one of: {known}")
+        return self.n_ranks + self.genres.index(genre)
+
+    def prefix(self, genre: str | None = None) -> list[int]:
+        """What stands before a document: the boundary and, unless None, the genre's control code."""
+        return [self.boundary_id] if genre is None else [self.boundary_id, self.genre_id(genre)]
 
     def encode(self, text: str) -> list[int]:
         """Tokens of `text`, which may be anything; lone surrogates count as U+FFFD."""
@@ -112,7 +133,7 @@ class Tokenizer:
         if self.name == CL100K:
             raise PolishgenError(f"{CL100K} is not saved: its name is all that is needed")
         path = Path(path)
-        ranked = enumerate(self._bytes[: self.boundary_id])
+        ranked = enumerate(self._bytes[: self.n_ranks])
         lines = (f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in ranked)
         partial = path.with_name(path.name + ".partial")
         partial.write_text("".join(lines), encoding="ascii")

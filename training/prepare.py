@@ -7,6 +7,7 @@ import argparse
 import inspect
 import json
 import sys
+from argparse import BooleanOptionalAction
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from hashlib import blake2b
@@ -15,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from polishgen.errors import PolishgenError, check_float, check_int
-from polishgen.tokenizer import CL100K, Tokenizer
+from polishgen.tokenizer import CL100K, GENRES, Tokenizer, read_ranks
 from training.corpus.bpe import LARGEST, SMALLEST, train_bpe
 from training.corpus.cleaning import Document, clean_all, n_bytes
+from training.corpus.genres import chapters, genre_of, kind_of
 from training.corpus.sources import DEFAULT_BASE_URL, DEFAULT_NAME, read_documents
 from training.corpus.split import split_documents, take_fraction, text_hash
 from training.corpus.summary import (
@@ -29,31 +31,39 @@ from training.corpus.summary import (
 )
 
 POLISH = "polish"
+NO_GENRE = "other"
+# One document in so many stands without its genre's control code.
+UNTOLD = 10
 
 
 @dataclass(frozen=True)
 class PrepareConfig:
     """What to prepare.
 
-    `source`: the name of a SpeakLeash data set, fetched from below `base_url`, or the path of a
-    .jsonl.zst or .jsonl file or of a folder of .txt files. `out`: the folder to write.
+    `source`: one or more of: the name of a SpeakLeash data set, fetched from below `base_url`; the
+    path of a .jsonl.zst or .jsonl file; a folder of .txt files. `out`: the folder to write.
     `tokenizer`: "polish" trains a BPE of `vocab_size` tokens on the training split, "cl100k_base"
-    takes OpenAI's, anything else is the path of a .tiktoken file. `fraction` of the training text
-    is kept; `held_out` is the share of all text set aside for evaluation, and `seed` chooses which
-    documents those are. `overwrite`: replace a prepared corpus.
+    takes OpenAI's, anything else is the path of a .tiktoken file, whose first tokens are used, as
+    many as `vocab_size` holds. `genres`: give each genre a control code (not with cl100k_base).
+    `fraction` of the training text is kept; `held_out` is the share of each kind's text set aside
+    for evaluation, and `seed` chooses which documents those are. `overwrite`: replace a prepared
+    corpus.
     """
 
-    source: str = DEFAULT_NAME
+    source: tuple[str, ...] = (DEFAULT_NAME,)
     out: str = "runs/data/polish8k"
     tokenizer: str = POLISH
     vocab_size: int = 8192
     fraction: float = 1.0
-    held_out: float = 0.04
+    genres: bool = True
+    held_out: float = 0.05
     seed: int = 4
     base_url: str = DEFAULT_BASE_URL
     overwrite: bool = False
 
     def __post_init__(self):
+        if isinstance(self.source, str):
+            object.__setattr__(self, "source", (self.source,))
         check_int("vocab_size", self.vocab_size, SMALLEST, LARGEST)
         check_int("seed", self.seed, 0, 2**31 - 1)
         check_float("fraction", self.fraction, 0.0001, 1.0)
@@ -66,23 +76,39 @@ def token_dtype(vocab_size: int) -> str:
 
 
 def write_tokens(path: Path, documents: Sequence[Document], tokenizer: Tokenizer) -> SplitSummary:
-    """Writes a boundary and the tokens of every document in turn; sizes of what was written."""
+    """Writes the documents' prefixes and tokens, genre by genre; sizes of what was written."""
     dtype = token_dtype(tokenizer.n_vocab)
+    by_genre: dict[str, list[Document]] = {}
+    for document in documents:
+        by_genre.setdefault(genre_of(document) or NO_GENRE, []).append(document)
     size = tokens = 0
+    regions = {}
     with path.open("wb") as file:
-        for document in documents:
-            ids = np.array([tokenizer.boundary_id, *tokenizer.encode(document.text)], dtype=dtype)
-            file.write(ids.tobytes())
-            tokens += len(ids)
-            size += n_bytes(document.text)
-    return SplitSummary(len(documents), size, tokens)
+        for genre, group in sorted(by_genre.items()):
+            start = tokens
+            for document in group:
+                prefix = tokenizer.prefix(told_genre(document, tokenizer))
+                ids = np.array([*prefix, *tokenizer.encode(document.text)], dtype=dtype)
+                file.write(ids.tobytes())
+                tokens += len(ids)
+                size += n_bytes(document.text)
+            regions[genre] = (start, tokens - start)
+    return SplitSummary(len(documents), size, tokens, regions)
+
+
+def told_genre(document: Document, tokenizer: Tokenizer) -> str | None:
+    """The genre that stands before a document: one document in ten goes without, by its hash."""
+    genre = genre_of(document)
+    untold = int(text_hash(document, 0)[:8], 16) % UNTOLD == 0
+    return None if untold or genre not in tokenizer.genres else genre
 
 
 def write_texts(path: Path, documents: Sequence[Document]) -> None:
-    """Writes title, author and text of every document, a JSON object a line."""
+    """Writes title, author, kind, genre and text of every document, a JSON object per line."""
     with path.open("w", encoding="utf-8") as file:
         for document in documents:
             row = {key: described(document, key) for key in ("title", "author")}
+            row |= {"kind": kind_of(document), "genre": genre_of(document)}
             file.write(json.dumps({**row, "text": document.text}, ensure_ascii=False) + "\n")
 
 
@@ -100,11 +126,14 @@ def label(document: Document) -> str:
 
 def make_tokenizer(config: PrepareConfig, train: Sequence[Document]) -> Tokenizer:
     """The tokenizer that `config` asks for; a BPE sees the training split alone."""
+    genres = GENRES if config.genres else ()
     if config.tokenizer == POLISH:
-        return train_bpe((document.text for document in train), config.vocab_size)
+        return train_bpe((document.text for document in train), config.vocab_size, genres)
     if config.tokenizer == CL100K:
         return Tokenizer.cl100k()
-    return Tokenizer.from_file(config.tokenizer)
+    ranks = read_ranks(Path(config.tokenizer))
+    n_ranks = config.vocab_size - len(genres) - 1
+    return Tokenizer.from_ranks({t: r for t, r in ranks.items() if r < n_ranks}, genres)
 
 
 def prepare(config: PrepareConfig) -> Summary:
@@ -117,7 +146,9 @@ def prepare(config: PrepareConfig) -> Summary:
     out = Path(config.out)
     if (out / SUMMARY_FILE).exists() and not config.overwrite:
         raise PolishgenError(f"{out} holds a prepared corpus: pass --overwrite to replace it")
-    documents, rules = clean_all(read_documents(config.source, config.base_url))
+    raw = (d for source in config.source for d in read_documents(source, config.base_url))
+    documents, rules = clean_all(raw)
+    documents = [part for document in documents for part in chapters(document)]
     train, val = split_documents(documents, config.held_out, config.seed)
     train = take_fraction(train, config.fraction)
     tokenizer = make_tokenizer(config, train)
@@ -131,8 +162,9 @@ def prepare(config: PrepareConfig) -> Summary:
     write_texts(out / "val.txt.jsonl", val)
     hashes = "".join(text_hash(document, config.seed) for document in [*train, *val])
     summary = Summary(
-        source=Path(config.source).name,
+        source=", ".join(Path(source).name for source in config.source),
         tokenizer=tokenizer.name,
+        genres=list(tokenizer.genres),
         vocab_size=tokenizer.n_vocab,
         dtype=token_dtype(tokenizer.n_vocab),
         fraction=config.fraction,
@@ -160,9 +192,9 @@ def table(summary: Summary) -> str:
         split = getattr(summary, name)
         lines.append(
             f"{name}: {split.documents:,} documents, {split.bytes:,} bytes, {split.tokens:,} tokens"
-            f" of {summary.tokenizer}, {split.bytes_per_token:.3f} bytes a token"
+            f" of {summary.tokenizer}, {split.bytes_per_token:.3f} bytes per token"
         )
-    lines.append("held out: " + "; ".join(summary.held_out))
+        lines.append("  tokens: " + ", ".join(f"{g} {n:,}" for g, (_, n) in split.regions.items()))
     return "\n".join(lines)
 
 
@@ -176,11 +208,14 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> PrepareConfig:
     for option in fields(PrepareConfig):
         flag = "--" + option.name.replace("_", "-")
         if option.type is bool:
-            parser.add_argument(flag, action="store_true")
+            parser.add_argument(flag, action=BooleanOptionalAction, default=option.default)
+        elif option.name == "source":
+            parser.add_argument(flag, nargs="+", default=option.default, help="what to read")
         else:
             default = option.default
             parser.add_argument(flag, type=option.type, default=default, help=f"{default}")
-    return PrepareConfig(**vars(parser.parse_args(arguments)))
+    options = vars(parser.parse_args(arguments))
+    return PrepareConfig(**options | {"source": tuple(options["source"])})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 The same texts in the same order give the same vocabulary, on any number of cores.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import rustbpe
 
@@ -13,16 +13,18 @@ from polishgen.tokenizer import PRETOKEN_PATTERN, Tokenizer, pieces
 SMALLEST, LARGEST = 257, 65_536
 
 
-def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """A tokenizer of `vocab_size` tokens: 256 bytes, merges, and the document boundary.
+def train_bpe(texts: Iterable[str], vocab_size: int, genres: Sequence[str] = ()) -> Tokenizer:
+    """A tokenizer of `vocab_size` tokens: 256 bytes, merges, genres and the document boundary.
 
     Texts too short for that many merges give a smaller vocabulary. `ParameterError` for a size
     outside 257 to 65,536 (the ids fit two bytes).
     """
     check_int("vocab_size", vocab_size, SMALLEST, LARGEST)
     trainer = rustbpe.Tokenizer()
-    trainer.train_from_iterator(paragraphs(texts), vocab_size - 1, pattern=PRETOKEN_PATTERN)
-    return Tokenizer.from_ranks({bytes(t): rank for t, rank in trainer.get_mergeable_ranks()})
+    n_ranks = vocab_size - len(genres) - 1
+    trainer.train_from_iterator(paragraphs(texts), n_ranks, pattern=PRETOKEN_PATTERN)
+    ranks = {bytes(token): rank for token, rank in trainer.get_mergeable_ranks()}
+    return Tokenizer.from_ranks(ranks, genres)
 
 
 def paragraphs(texts: Iterable[str]) -> Iterator[str]:

@@ -14,11 +14,15 @@ TOKENIZER_FILE = "tokenizer.tiktoken"
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """Size of one split; `tokens` count a document boundary before each document."""
+    """Size of one split; `tokens` count the boundary (and genre) before each document.
+
+    `regions`: first token and length of each genre's documents in the stream ("other" for none).
+    """
 
     documents: int
     bytes: int
     tokens: int
+    regions: dict[str, tuple[int, int]]
 
     @property
     def bytes_per_token(self) -> float:
@@ -35,6 +39,7 @@ class Summary:
 
     source: str
     tokenizer: str
+    genres: list[str]
     vocab_size: int
     dtype: str
     fraction: float
@@ -49,7 +54,7 @@ class Summary:
         """The tokenizer of the corpus in `folder`; `CheckpointError` if it cannot be loaded."""
         if self.tokenizer == CL100K:
             return Tokenizer.cl100k()
-        return Tokenizer.from_file(Path(folder) / TOKENIZER_FILE)
+        return Tokenizer.from_file(Path(folder) / TOKENIZER_FILE, self.genres)
 
 
 def load_summary(folder: str | Path) -> Summary:

@@ -6,11 +6,13 @@ The summary says for each rule how many documents and bytes of UTF-8 went in and
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from training.corpus.cleaning.characters import (
-    join_soft_hyphens,
+from polishgen.normalise import (
+    normalise_dashes,
+    normalise_quotes,
+    normalise_suspension_points,
     normalise_unicode,
-    repair_code_page,
 )
+from training.corpus.cleaning.characters import join_soft_hyphens, repair_code_page
 from training.corpus.cleaning.documents import (
     Document,
     is_not_error_page,
@@ -28,11 +30,8 @@ from training.corpus.cleaning.printed_page import (
 )
 from training.corpus.cleaning.typography import (
     join_spaced_words,
-    normalise_dashes,
-    normalise_quotes,
     normalise_separators,
     normalise_spaces,
-    normalise_suspension_points,
     remove_stray_signs,
     repair_misread_letters,
 )
@@ -54,9 +53,7 @@ class Rule:
     edit: Callable[[str], str] | None = None
 
 
-RULES = (
-    Rule("error page", keep=is_not_error_page),
-    Rule("low quality", keep=is_not_low_quality),
+EDITS = (
     Rule("Unicode", edit=normalise_unicode),
     Rule("code page", edit=repair_code_page),
     Rule("HTML entities", edit=replace_entities),
@@ -78,6 +75,30 @@ RULES = (
     Rule("dashes", edit=normalise_dashes),
     Rule("quotation marks", edit=normalise_quotes),
     Rule("white space", edit=normalise_spaces),
+)
+MOST_PASSES = 8
+
+
+def edit_until_stable(text: str) -> str:
+    """What the edit rules make of a text once none of them finds anything more to change.
+
+    One rule may make work for an earlier one (a closed gap shows a divided word); cleaning what
+    this returns changes nothing.
+    """
+    for _ in range(MOST_PASSES):
+        before = text
+        for rule in EDITS:
+            text = rule.edit(text)
+        if text == before:
+            break
+    return text
+
+
+RULES = (
+    Rule("error page", keep=is_not_error_page),
+    Rule("low quality", keep=is_not_low_quality),
+    *EDITS,
+    Rule("further passes", edit=edit_until_stable),
     Rule("not Polish", keep=is_polish),
 )
 

@@ -55,60 +55,6 @@ def normalise_separators(text: str) -> str:
     return BARE_SIGNS.sub(lambda line: line[0] if "..." in line[0] else "", text)
 
 
-SUSPENSION = re.compile(r"(?:…|\.{2,})[.…]*|\.(?: \.){2,}")
-
-
-def normalise_suspension_points(text: str) -> str:
-    """Writes "..." for the single sign "…" and for rows of dots of any length."""
-    return SUSPENSION.sub("...", text)
-
-
-LINE_START_DASH = re.compile(r"^[ ]*[-–—]+[ ]*(?=[^\s\d])", re.MULTILINE)
-
-
-def normalise_dashes(text: str) -> str:
-    """Sets dialogue and asides with "— ", whatever dash stood there.
-
-    Hyphens in compounds stay ("biało-czerwony") and so do ranges ("1863–1865").
-    """
-    text = LINE_START_DASH.sub("— ", text.replace("--", "—"))
-    text = re.sub(r"(?<=[^\W\d])–(?=[^\W\d])", "-", text)
-    text = re.sub(r"–(?!\d)|(?<!\d)–", "—", text)
-    text = re.sub(rf" -(?=[ {SMALL}])", " — ", text)
-    text = re.sub(rf"([.!?])-(?=[{SMALL}]{{3}})", r"\1 — ", text)
-    text = re.sub(r"(?<! ) *—[— ]*", " — ", text)
-    text = re.sub(r"^ — ", "— ", text, flags=re.MULTILINE)
-    return re.sub(r"([(„\[]) — ", r"\1— ", text).replace("— ,", "—,")
-
-
-QUOTE = re.compile(r"[\"“”„«»]|,,(?=\w)|''")
-
-
-def normalise_quotes(text: str) -> str:
-    """Sets quotations with „ and ”, by what stands around each mark; apostrophes become '."""
-    text = re.sub("[’‘‛`´]", "'", text)
-    text = "\n".join(normalise_line_quotes(line) for line in text.split("\n"))
-    text = re.sub(r"„ +(?=\w)", "„", text)
-    return re.sub(r"(?<! ) +”(?=[\s,.;:!?)]|$)", "”", text, flags=re.MULTILINE)
-
-
-def normalise_line_quotes(line: str) -> str:
-    """Quotation marks of one paragraph; one that could be either closes what is open."""
-    out, place, is_open = [], 0, 0
-    for mark in QUOTE.finditer(line):
-        before, after = line[: mark.start()][-1:], line[mark.end() :][:1]
-        could_open = before in ("", " ", "(", "[", "—", "„", '"') and after not in ("", " ")
-        could_close = before not in ("", " ") and (not after or not after.isalnum())
-        if could_open == could_close:
-            opens = mark[0] in "„,," if mark[0] in "„”,," else not is_open
-        else:
-            opens = could_open
-        is_open = is_open + 1 if opens else max(0, is_open - 1)
-        out += line[place : mark.start()], "„" if opens else "”"
-        place = mark.end()
-    return "".join(out) + line[place:]
-
-
 def normalise_spaces(text: str) -> str:
     """One space between words, none before commas and stops, no blank lines: a line a paragraph."""
     text = re.sub(r" {2,}", " ", text)

@@ -4,7 +4,7 @@ import html
 import re
 from html.entities import html5
 
-from training.corpus.cleaning.characters import normalise_unicode
+from polishgen.normalise import normalise_unicode
 
 TAGS = (
     "a|abbr|acronym|address|article|aside|b|big|blockquote|body|br|button|caption|center|cite|code"

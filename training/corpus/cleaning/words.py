@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 
-SMALL = "a-ząćęłńóśźż"
+from polishgen.normalise import SMALL
+
 LARGE = "A-ZĄĆĘŁŃÓŚŹŻ"
 LETTER = SMALL + LARGE
 WORD = re.compile(r"[^\W\d_]+")
