@@ -12,6 +12,7 @@ import binascii
 import codecs
 import re
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
@@ -69,7 +70,7 @@ class Tokenizer:
 
     @classmethod
     def from_ranks(cls, ranks: dict[bytes, int], genres: Sequence[str] = ()) -> "Tokenizer":
-        """The Polish BPE with these tokens; after the last rank come the genres, then the boundary."""
+        """The Polish BPE with these tokens; after the last come the genres, then the boundary."""
         names = [*(f"<|{genre}|>" for genre in genres), DOCUMENT_BOUNDARY]
         return cls(
             tiktoken.Encoding(
@@ -80,6 +81,12 @@ class Tokenizer:
             ),
             genres,
         )
+
+    @property
+    def digest(self) -> str:
+        """Hash of every token and its id: equal for equal vocabularies alone."""
+        parts = (b"%d:%b" % (len(token), token) for token in self._bytes)
+        return blake2b(b"".join(parts), digest_size=16).hexdigest()
 
     @property
     def n_ranks(self) -> int:
@@ -94,7 +101,7 @@ class Tokenizer:
         return self.n_ranks + self.genres.index(genre)
 
     def prefix(self, genre: str | None = None) -> list[int]:
-        """What stands before a document: the boundary and, unless None, the genre's control code."""
+        """What stands before a document: the boundary and, unless None, the genre's code."""
         return [self.boundary_id] if genre is None else [self.boundary_id, self.genre_id(genre)]
 
     def encode(self, text: str) -> list[int]:

@@ -4,7 +4,7 @@ Nothing is kept between steps, so a resumed run reads exactly what it would have
 split over processes holds exactly the rows of the same batch in one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,8 @@ class Batches:
     """Rows of `length` + 1 tokens (inputs and, one further, targets) for every step.
 
     `sampling` "epochs" cuts the stream into windows, shuffled anew each epoch, whose border moves
-    with the epoch; "random" draws offsets anywhere. With `in_a_row` above 1, what is shuffled are
+    with the epoch; an epoch reads the region of each genre as often as `mix` says (a fraction: so
+    many of its windows). "random" draws offsets anywhere. With `in_a_row` above 1, what is shuffled are
     spans of so many windows: row r of the next step goes on where row r of this one stopped, until
     `starts_afresh` says that a new span begins, so that a state carried up to there fits.
     """
@@ -52,6 +53,9 @@ class Batches:
     seed: int
     sampling: str = "epochs"
     in_a_row: int = 1
+    regions: dict[str, tuple[int, int]] | None = None
+    mix: dict[str, float] | None = None
+    order: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self):
         span = self.length * self.in_a_row
@@ -75,17 +79,30 @@ class Batches:
         return step % self.in_a_row == 0
 
     def shuffled_offsets(self, step: int) -> np.ndarray:
-        span = self.length * self.in_a_row
-        spans = (len(self.tokens) - 1) // span - 1
         places = np.arange(step * self.rows, (step + 1) * self.rows)
+        spans = len(self.epoch_starts(0))
         starts = np.empty(self.rows, dtype=np.int64)
         for epoch in np.unique(places // spans):
-            random = np.random.default_rng((self.seed, epoch))
-            shift = random.integers(0, span)
-            order = random.permutation(spans)
             mine = places // spans == epoch
-            starts[mine] = order[places[mine] % spans] * span + shift
+            starts[mine] = self.epoch_starts(int(epoch))[places[mine] % spans]
         return starts
+
+    def epoch_starts(self, epoch: int) -> np.ndarray:
+        """Starts of an epoch's spans in the order in which they are read, (spans,)."""
+        if epoch not in self.order:
+            self.order.clear()
+            random = np.random.default_rng((self.seed, epoch))
+            span = self.length * self.in_a_row
+            starts = []
+            for genre, (first, length) in (self.regions or {"": (0, len(self.tokens))}).items():
+                spans = (length - 1) // span - 1
+                left = (self.mix or {}).get(genre, 1.0)
+                while left > 0 and spans > 0:
+                    order = random.permutation(spans)[: round(min(left, 1.0) * spans)]
+                    starts.append(first + random.integers(0, span) + order * span)
+                    left -= 1.0
+            self.order[epoch] = random.permutation(np.concatenate(starts))
+        return self.order[epoch]
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
         """Inputs and targets (rows / world, length) int64 of step `step` for process `rank`."""

@@ -1,50 +1,109 @@
-"""Turns a finished run into a checkpoint folder that is complete in itself.
+"""Turns a run, finished or not, into a checkpoint folder that is complete in itself.
 
-`config.json`, `model.safetensors`, the tokenizer, `metrics.json`, `training_log.csv`, and a model
-card (`README.md` and its `training_curve.png`) whose figures are the measured ones.
+`python -m training.export runs/RUN --out FOLDER` writes `config.json`, `model.safetensors` (the
+averaged weights, if the run keeps them), the tokenizer, `metrics.json` and `training_log.csv`.
+`training.evaluate` then measures the checkpoint and writes its model card.
 """
 
+import shlex
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from polishgen.checkpoint import LOG_FILE, save_checkpoint
-from polishgen.evaluation import text_loss
-from polishgen.models import build_model, parameter_count
+from polishgen.errors import PolishgenError
+from polishgen.models import parameter_count
 from training.config import TrainingConfig
-from training.data import Corpus
 from training.log import write_log
-from training.model_card import write_card
+
+if TYPE_CHECKING:
+    from training.train import Run
 
 
-def export_run(
-    model: nn.Module, config: TrainingConfig, corpus: Corpus, log: list[dict], folder: Path
-) -> None:
-    """Writes the checkpoint folder; the weights are measured as they are stored, in bfloat16."""
-    stored = build_model(model.config)
-    stored.load_state_dict({name: w.to(torch.bfloat16) for name, w in model.state_dict().items()})
-    stored.to(next(model.parameters()).device)
-    tokenizer = corpus.summary.open_tokenizer(corpus.folder)
-    starts = np.flatnonzero(corpus.held_out == tokenizer.boundary_id)
-    documents = [document[1:].tolist() for document in np.split(corpus.held_out, starts)[1:]]
-    result = text_loss(stored.eval(), tokenizer, documents)
-    metrics = {
-        "parameters": parameter_count(stored),
-        "train_loss": log[-1]["train_loss"],
-        "val_loss": log[-1]["val_loss"],
-        "held_out_loss": result.loss,
-        "perplexity": result.perplexity,
-        "bits_per_byte": result.bits_per_byte,
-        "held_out_tokens": result.tokens,
-        "held_out_bytes": result.n_bytes,
-        "training_tokens": log[-1]["tokens"],
-        "training_seconds": log[-1]["elapsed_seconds"],
-        "corpus": {"source": corpus.summary.source, "held_out": corpus.summary.held_out},
-        "training": asdict(config),
+def stages_of(metrics: dict) -> list[dict]:
+    """How a checkpoint was trained, stage by stage; all before stages were kept counts as one."""
+    if "stages" in metrics:
+        return metrics["stages"]
+    if "training_tokens" not in metrics:
+        return []
+    return [
+        {
+            "command": None,
+            "tokens": metrics["training_tokens"],
+            "seconds": metrics["training_seconds"],
+            "bits_per_byte": metrics.get("bits_per_byte"),
+        }
+    ]
+
+
+def command_of(config: TrainingConfig) -> str:
+    """The command line that makes a run of `config`."""
+    from training.config import RECIPES
+
+    recipe, parts = RECIPES[config.model, config.preset], []
+    for name, value in asdict(config).items():
+        if value != getattr(recipe, name) and name not in ("model", "preset"):
+            flag = name.replace("_", "-")
+            text = repr_of(value)
+            parts.append(f"--{flag}" if value is True else f"--{flag} {shlex.quote(text)}")
+    command = f"python -m training.train --model {config.model} --preset {config.preset}"
+    return " ".join([command, *parts])
+
+
+def repr_of(value: object) -> str:
+    """A value as the command line takes it."""
+    import json
+
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def export_run(run: "Run", folder: Path) -> None:
+    """Writes the checkpoint folder, the weights as bfloat16."""
+    stage = {
+        "command": command_of(run.config),
+        "steps": run.step,
+        "tokens": run.tokens,
+        "seconds": run.elapsed,
+        "corpus": run.corpus.summary.digest,
+        "excerpt_bits_per_byte": run.log[-1]["val_bits_per_byte"],
+        "excerpt_tale_bits_per_byte": run.log[-1]["tale_bits_per_byte"],
     }
-    save_checkpoint(folder, stored, tokenizer, metrics=metrics)
-    write_log(folder / LOG_FILE, log)
-    write_card(folder)
+    stages = [*run.stages, stage]
+    with run.averaged() as model:
+        metrics = {
+            "parameters": parameter_count(model),
+            "training_tokens": sum(stage["tokens"] for stage in stages),
+            "training_seconds": sum(stage["seconds"] for stage in stages),
+            "stages": stages,
+            "corpus": {
+                "source": run.corpus.summary.source,
+                "held_out": run.corpus.summary.held_out,
+            },
+            "training": asdict(run.config),
+        }
+        save_checkpoint(folder, model, run.tokenizer, metrics=metrics)
+    write_log(folder / LOG_FILE, run.log)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; 2 with a message for an error of the user's."""
+    from training.train import start_or_resume
+
+    parser = ArgumentParser("training.export", description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="folder of the run, which may still be going")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
+    options = parser.parse_args(arguments)
+    try:
+        config = TrainingConfig.load(options.run / "training.json")
+        export_run(start_or_resume(config, options.run, resume=True), options.out)
+    except PolishgenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,6 +11,7 @@ LOG_COLUMNS = (
     "train_loss",
     "val_loss",
     "val_bits_per_byte",
+    "tale_bits_per_byte",
     "tokens",
     "elapsed_seconds",
     "learning_rate_factor",

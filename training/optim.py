@@ -44,15 +44,10 @@ def make_optimizers(model: nn.Module, config: TrainingConfig) -> list[Optimizer]
     return optimizers
 
 
-def learning_rate_factor(step: int, config: TrainingConfig, first_step: int = 0) -> float:
-    """Share of the full rate at `step` of a run that began at `first_step`.
-
-    Linear warm-up, constant, then linear to zero.
-    """
-    own = step - first_step
-    warmup = (own + 1) / config.warmup_steps if own < config.warmup_steps else 1.0
-    decay_steps = round(config.decay_share * config.max_steps)
-    decay = (config.max_steps - step) / decay_steps if decay_steps else 1.0
+def learning_rate_factor(step: int, config: TrainingConfig) -> float:
+    """Share of the full rate at `step`: linear warm-up, constant, then linear to zero."""
+    warmup = (step + 1) / config.warmup_steps if step < config.warmup_steps else 1.0
+    decay = (config.max_steps - step) / config.decay_steps if config.decay_steps else 1.0
     return min(1.0, warmup, decay)
 
 

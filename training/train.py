@@ -3,7 +3,8 @@
 Runs as it is or through `accelerate launch`, on a GPU, several, or CPU processes. Notable: nothing
 random is carried from step to step. The batch and the dropout of a step follow from the seed, the
 step and the process alone, so a run that was killed and resumed ends in the same weights, bit for
-bit on a CPU, as one that never stopped.
+bit on a CPU, as one that never stopped. And a run knows how it was made: its folder holds its
+options, its states the hashes of its corpus and tokenizer, and its checkpoint every stage before.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
@@ -26,17 +27,23 @@ from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 from tqdm import tqdm
 
-from polishgen.checkpoint import LOG_FILE, load_weights
-from polishgen.errors import ParameterError, PolishgenError
+from polishgen.checkpoint import LOG_FILE, load_checkpoint
+from polishgen.errors import CheckpointError, ParameterError, PolishgenError
+from polishgen.evaluation import text_loss
 from polishgen.models import build_model, preset_config
+from polishgen.tokenizer import Tokenizer
 from training.config import RECIPES, TrainingConfig
-from training.data import Batches, Corpus, evenly_spaced, open_corpus
-from training.export import export_run
+from training.data import Batches, Corpus, open_corpus
+from training.export import export_run, stages_of
 from training.launch import missing_processes, run_processes
-from training.log import read_log, write_log
+from training.log import write_log
+from training.loss import next_token_loss
+from training.measures.held_out import read_documents
 from training.memory import keep_freed_memory
 from training.optim import learning_rate_factor, make_optimizers, set_learning_rate
 from training.state import detach, keep_latest, load_state, save_state, saved_states
+
+CONFIG_FILE = "training.json"
 
 
 class Interrupt:
@@ -59,24 +66,6 @@ def catch_interrupts() -> Iterator[Interrupt]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-
-
-def next_token_loss(logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-    """Cross-entropy in nats of `logits` (B, T, V) against `targets` (B, T)."""
-    return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction=reduction)
-
-
-@torch.no_grad()
-def mean_loss(model: nn.Module, windows: Tensor, batch_size: int) -> float:
-    """Mean nats a token over `windows` (count, T + 1), each read without what went before."""
-    model.eval()
-    device = next(model.parameters()).device
-    total = 0.0
-    for rows in windows.split(batch_size):
-        rows = rows.to(device)
-        total += next_token_loss(model(rows[:, :-1])[0], rows[:, 1:], "sum").item()
-    model.train()
-    return total / windows[:, 1:].numel()
 
 
 def native_precision() -> str:
@@ -107,6 +96,8 @@ class Run:
             config.seed,
             config.sampling,
             in_a_row=config.carried_windows,
+            regions=self.corpus.summary.train.regions,
+            mix=config.mix,
         )
         set_seed(config.seed)
         model_config = preset_config(
@@ -116,34 +107,53 @@ class Run:
             **config.model_options,
         )
         self.model = build_model(model_config)
-        self.step = self.first_step = 0
-        self.elapsed = 0.0
+        self.step = self.tokens = 0
+        self.elapsed, self.train_loss = 0.0, math.nan
+        self.stages: list[dict] = []
         self.log: list[dict[str, float]] = []
         if config.compile:
             self.model.compile(dynamic=False)
         self.optimizers = make_optimizers(self.model, config)
         self.model, *self.optimizers = self.accelerator.prepare(self.model, *self.optimizers)
         self.carried: Any = None
-        self.eval_windows = {
-            split: evenly_spaced(tokens, config.eval_sequences, config.sequence_length)
-            for split, tokens in (("train", self.corpus.train), ("val", self.corpus.held_out))
+        self.tokenizer = self.corpus.summary.open_tokenizer(self.corpus.folder)
+        self.made_of = {
+            "corpus": self.corpus.summary.digest,
+            "tokenizer": self.tokenizer.digest,
+            "processes": self.accelerator.num_processes,
         }
-        self.bytes_per_val_token = bytes_per_token(self.corpus, self.eval_windows["val"])
+        self.excerpts = held_out_excerpts(self.corpus, self.tokenizer, config.eval_tokens)
+        self.average = self.weights() if config.ema_decay else {}
 
-    def go_on_from(self, checkpoint: Path) -> None:
-        """Starts where the run that was exported to `checkpoint` ended, without its optimizer."""
-        load_weights(self.accelerator.unwrap_model(self.model), checkpoint)
-        self.log = read_log(checkpoint / LOG_FILE)
-        self.step = self.first_step = self.log[-1]["step"]
-        if self.step >= self.config.max_steps:
-            allowed = f"above {self.step}, the steps of {checkpoint}"
-            raise ParameterError("max_steps", self.config.max_steps, allowed)
-        self.elapsed = self.log[-1]["elapsed_seconds"]
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the model's weights as they are now."""
+        model = self.accelerator.unwrap_model(self.model)
+        return {name: weight.detach().clone() for name, weight in model.state_dict().items()}
+
+    def init_from(self, checkpoint: Path) -> None:
+        """Takes a checkpoint's weights and the record of how it was trained.
+
+        Residual scalars that it has not stay as initialised. `PolishgenError` for another
+        architecture, sizes or tokenizer.
+        """
+        start = load_checkpoint(checkpoint)
+        if start.tokenizer.digest != self.tokenizer.digest:
+            raise PolishgenError(f"{checkpoint} and {self.corpus.folder} have other tokenizers")
+        model = self.accelerator.unwrap_model(self.model)
+        known, own = start.model.state_dict(), model.state_dict()
+        fits = all(n in own and own[n].shape == weight.shape for n, weight in known.items())
+        new = own.keys() - known.keys()
+        if not fits or any(not name.endswith("_scalars") for name in new):
+            raise PolishgenError(f"{checkpoint}'s weights do not fit this model's configuration")
+        model.load_state_dict(known, strict=False)
+        if self.average:
+            self.average = self.weights()
+        self.stages = stages_of(start.metrics)
 
     @property
     def learning_rate_factor(self) -> float:
         """Share of the full rate at the next step."""
-        return learning_rate_factor(self.step, self.config, self.first_step)
+        return learning_rate_factor(self.step, self.config)
 
     @property
     def tokens_per_step(self) -> int:
@@ -178,31 +188,53 @@ class Run:
                     optimizer.zero_grad()
             total += loss.detach()
         self.step += 1
+        self.tokens += self.tokens_per_step
+        if self.average:
+            # Young averages forget their start sooner.
+            share = max(1.0 - config.ema_decay, 1.0 / (self.step + 1))
+            weights = accelerator.unwrap_model(self.model).state_dict()
+            for name, average in self.average.items():
+                average.lerp_(weights[name], share)
         return total / config.gradient_accumulation_steps
+
+    @contextmanager
+    def averaged(self) -> Iterator[nn.Module]:
+        """The model with the averaged weights, if there are any, while inside."""
+        model = self.accelerator.unwrap_model(self.model)
+        now = self.weights()
+        model.load_state_dict(self.average or now)
+        model.eval()
+        try:
+            yield model
+        finally:
+            model.load_state_dict(now)
+            model.train()
 
     def evaluate(self) -> None:
         """Adds a row to the log, prints it in the report's columns, rewrites the CSV."""
         if self.accelerator.is_main_process:
-            model = self.accelerator.unwrap_model(self.model)
-            with self.accelerator.autocast():
+            # Other lengths and states than in training: not worth compiling for.
+            with self.averaged() as model, torch.compiler.set_stance("force_eager"):
                 losses = {
-                    split: mean_loss(model, windows, self.config.batch_size)
-                    for split, windows in self.eval_windows.items()
+                    kind: text_loss(model, self.tokenizer, documents, genre)
+                    for kind, (genre, documents) in self.excerpts.items()
                 }
             row = {
                 "step": self.step,
-                "train_loss": losses["train"],
-                "val_loss": losses["val"],
-                "val_bits_per_byte": losses["val"] / math.log(2) / self.bytes_per_val_token,
-                "tokens": self.step * self.tokens_per_step,
+                "train_loss": self.train_loss,
+                "val_loss": losses["novel"].loss,
+                "val_bits_per_byte": losses["novel"].bits_per_byte,
+                "tale_bits_per_byte": losses["tale"].bits_per_byte,
+                "tokens": self.tokens,
                 "elapsed_seconds": self.elapsed,
                 "learning_rate_factor": self.learning_rate_factor,
             }
             self.log.append(row)
             write_log(self.folder / LOG_FILE, self.log)
             tqdm.write(
-                f"| {self.step:>6} | {losses['train']:10.4f} | {losses['val']:8.4f} "
-                f"| {self.elapsed:16.2f} | {row['val_bits_per_byte']:13.4f} |"
+                f"| {self.step:>6} | {row['train_loss']:10.4f} | {row['val_loss']:8.4f} "
+                f"| {self.elapsed:16.2f} | {row['val_bits_per_byte']:13.4f} "
+                f"| {row['tale_bits_per_byte']:8.4f} |"
             )
             sys.stdout.flush()
         self.accelerator.wait_for_everyone()
@@ -221,25 +253,35 @@ class Run:
                     "model": self.accelerator.unwrap_model(self.model).state_dict(),
                     "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                     "carried": carried,
-                    "processes": self.accelerator.num_processes,
-                    "first_step": self.first_step,
+                    "average": self.average,
+                    "made_of": self.made_of,
+                    "stages": self.stages,
+                    "tokens": self.tokens,
                     "elapsed": self.elapsed,
                     "log": self.log,
                 },
             )
-            decay_start = config.max_steps - round(config.decay_share * config.max_steps)
+            decay_start = config.max_steps - config.decay_steps
             last_constant = decay_start // config.checkpoint_interval * config.checkpoint_interval
             keep_latest(states, 2, spared={last_constant})
         self.accelerator.wait_for_everyone()
 
-    def restore(self, path: Path) -> None:
-        """Goes back to the moment `path` was saved at."""
-        saved = load_state(path)
-        if saved["processes"] != self.accelerator.num_processes:
-            raise PolishgenError(
-                f"{path} was saved by {saved['processes']} processes, this run has "
-                f"{self.accelerator.num_processes}: resume with the same number"
-            )
+    def restore(self, states: Sequence[Path]) -> None:
+        """Goes back to the newest of `states` that can be read, saying so if it is not the last."""
+        for path in reversed(states):
+            try:
+                saved = load_state(path)
+                break
+            except CheckpointError as error:
+                print(f"{error}; trying the state before it", file=sys.stderr)
+        else:
+            raise PolishgenError(f"no state of {self.folder} can be read")
+        for name, value in self.made_of.items():
+            if saved["made_of"][name] != value:
+                raise PolishgenError(
+                    f"{path} was made with {name} {saved['made_of'][name]}, this run has {value}: "
+                    "resume with the same"
+                )
         self.accelerator.unwrap_model(self.model).load_state_dict(saved["model"])
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             rates = [group["initial_lr"] for group in optimizer.param_groups]
@@ -247,8 +289,8 @@ class Run:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["initial_lr"] = rate
         self.step = int(path.name.removeprefix("step-"))
-        self.first_step = saved.get("first_step", 0)
-        self.elapsed, self.log = saved["elapsed"], saved["log"]
+        self.average, self.stages = saved["average"], saved["stages"]
+        self.tokens, self.elapsed, self.log = saved["tokens"], saved["elapsed"], saved["log"]
         if saved["carried"]:
             rank, device = self.accelerator.process_index, self.accelerator.device
             inputs, _ = self.batches.batch(0, rank, self.accelerator.num_processes)
@@ -273,8 +315,12 @@ class Run:
             mininterval=5,
         )
         if main and not self.log:
-            tqdm.write("|   Step | Train Loss | Val Loss | Time Elapsed (s) | Bits per byte |")
-            tqdm.write("| -----: | ---------: | -------: | ---------------: | ------------: |")
+            tqdm.write(
+                "|   Step | Train Loss | Val Loss | Time Elapsed (s) | Bits per byte |  (tales) |"
+            )
+            tqdm.write(
+                "| -----: | ---------: | -------: | ---------------: | ------------: | -------: |"
+            )
         if self.step == 0 and not self.log:
             self.evaluate()
         step_before, elapsed_before = self.step, self.elapsed
@@ -284,6 +330,8 @@ class Run:
                 loss = self.train_step()
                 if self.step % 10 == 0:
                     loss = float(loss)
+                    fresh = math.isnan(self.train_loss)
+                    self.train_loss = loss if fresh else 0.9 * self.train_loss + 0.1 * loss
                 self.elapsed += time.perf_counter() - started
                 bar.update()
                 if self.step % 10 == 0:
@@ -301,14 +349,22 @@ class Run:
         return True
 
 
-def bytes_per_token(corpus: Corpus, windows: Tensor) -> float:
-    """Mean UTF-8 bytes that a predicted token of `windows` (count, T + 1) stands for."""
-    tokenizer = corpus.summary.open_tokenizer(corpus.folder)
-    lengths = torch.zeros(tokenizer.n_vocab)
-    targets = windows[:, 1:].flatten()
-    for token in targets.unique().tolist():
-        lengths[token] = 0 if token == tokenizer.boundary_id else len(tokenizer.token_bytes(token))
-    return lengths[targets].double().mean().item()
+def held_out_excerpts(
+    corpus: Corpus, tokenizer: Tokenizer, n_tokens: int
+) -> dict[str, tuple[str | None, list[list[int]]]]:
+    """The genre, and about `n_tokens` from the beginnings of its held-out documents, per kind."""
+    documents: dict[str, list[list[int]]] = {"novel": [], "tale": []}
+    for document in read_documents(corpus.folder / "val.txt.jsonl"):
+        if document.meta["kind"] in documents:
+            tokens = tokenizer.encode(document.text[: 6 * n_tokens])
+            documents[document.meta["kind"]].append(tokens)
+    excerpts = {}
+    for kind, rows in documents.items():
+        if rows:
+            genre = kind if kind in tokenizer.genres else None
+            share = max(2, n_tokens // len(rows))
+            excerpts[kind] = genre, [row[:share] for row in rows]
+    return excerpts
 
 
 def parse_arguments(arguments: list[str] | None) -> tuple[TrainingConfig, argparse.Namespace]:
@@ -339,11 +395,13 @@ def parse_arguments(arguments: list[str] | None) -> tuple[TrainingConfig, argpar
     }
     options.run = options.run or Path("runs") / f"{options.model}-{options.preset}"
     options.export = options.export or options.run / "checkpoint"
+    if options.resume:
+        return TrainingConfig.load(options.run / CONFIG_FILE).resumed_with(changes), options
     return replace(RECIPES[options.model, options.preset], **changes), options
 
 
 def start_or_resume(config: TrainingConfig, folder: Path, resume: bool) -> Run:
-    """A run at its last state, or in an empty folder: at step 0 or where a checkpoint ended."""
+    """A run at its last sound state, or in an empty folder at step 0."""
     states = saved_states(folder / "states")
     if states and not resume:
         raise PolishgenError(
@@ -354,11 +412,11 @@ def start_or_resume(config: TrainingConfig, folder: Path, resume: bool) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(config, folder)
     if resume:
-        run.restore(states[-1])
-    elif config.go_on_from:
-        run.go_on_from(Path(config.go_on_from))
+        run.restore(states)
+    elif config.init_from:
+        run.init_from(Path(config.init_from))
     if run.accelerator.is_main_process:
-        run.config.save(folder / "training.json")
+        run.config.save(folder / CONFIG_FILE)
     return run
 
 
@@ -371,8 +429,7 @@ def main(arguments: list[str] | None = None) -> int:
         finished = run.train()
         if run.accelerator.is_main_process:
             if finished:
-                model = run.accelerator.unwrap_model(run.model)
-                export_run(model, run.config, run.corpus, run.log, options.export)
+                export_run(run, options.export)
                 print(f"exported to {options.export}")
             else:
                 print(f"stopped at step {run.step}; the same command with --resume goes on")

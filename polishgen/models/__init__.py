@@ -47,7 +47,12 @@ PRESETS: dict[tuple[str, str], ModelConfig] = {
         vocab_size=CL100K_SIZE, width=256, n_neurons=32_768, n_heads=4, n_layers=6, dropout=0.1
     ),
     ("transformer", "compact"): TransformerConfig(
-        vocab_size=POLISH_SIZE, width=256, n_layers=6, n_heads=4, context_length=256
+        vocab_size=POLISH_SIZE,
+        width=256,
+        n_layers=6,
+        n_heads=4,
+        context_length=512,
+        residual_scalars=True,
     ),
     ("gru", "compact"): GRUConfig(
         vocab_size=POLISH_SIZE, embedding_size=256, hidden_size=768, n_layers=2, tied_embedding=True

@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from polishgen.models.gru_recurrence import Recurrence
 from polishgen.parameters import Count, Layers, Record, Share, Window
 
 
@@ -62,10 +63,26 @@ class GRU(nn.Module):
     def forward(self, tokens: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits (B, T, vocab_size) of `tokens` (B, T) and state (n_layers, B, hidden_size)."""
         embedded = self.dropout(self.embedding(tokens))
-        with full_precision(tokens.device.type):
+        if self.training and torch.is_autocast_enabled(tokens.device.type):
+            hidden, state = self.recur(embedded, state)
+        else:
             hidden, state = self.gru(embedded, state)
         hidden = self.dropout(hidden)
         if self.config.tied_embedding:
             hidden = self.projection(hidden)
             return nn.functional.linear(hidden, self.embedding.weight, self.head_bias), state
         return self.head(hidden), state
+
+    def recur(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What `torch.nn.GRU` does with x (B, T, embedding_size), products in bfloat16."""
+        x = x.transpose(0, 1)
+        if state is None:
+            state = x.new_zeros(self.config.n_layers, x.shape[1], self.config.hidden_size)
+        last = []
+        for layer in range(self.config.n_layers):
+            w_i, w_h, b_i, b_h = self.gru.all_weights[layer]
+            x = Recurrence.apply(nn.functional.linear(x, w_i, b_i), state[layer], w_h, b_h)
+            last.append(x[-1])
+            if layer + 1 < self.config.n_layers:
+                x = self.dropout(x)
+        return x.transpose(0, 1), torch.stack(last)

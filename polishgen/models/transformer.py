@@ -6,6 +6,9 @@ Notable:
   length; stacked layers see up to n_layers × context_length tokens back.
 - learned positions (the seed preset): a position table has an end, so two windows run half a
   context apart, see `windows.py`.
+- optional residual scalars, learned: before each block x becomes r x + e x₀, where x₀ is the
+  normalised embedding (nanochat, modded-nanogpt), and in each but the first, values become
+  a v + b v₁, where v₁ are the first layer's (ResFormer, arXiv 2410.17897).
 - optional RMSNorm (arXiv 1910.07467), QK-norm (arXiv 2010.04245), ReLU² (arXiv 2109.08668).
 """
 
@@ -38,6 +41,7 @@ class TransformerConfig(Record):
     norm: Literal["rms", "layer"] = "rms"
     activation: Literal["relu2", "relu"] = "relu2"
     qk_norm: bool = True
+    residual_scalars: bool = False
     bias: bool = False
     dropout: Share = 0.0
 
@@ -122,11 +126,16 @@ class Attention(nn.Module):
         self.query_key_value = nn.Linear(config.width, 3 * config.width, bias=False)
         self.output = nn.Linear(config.width, config.width, bias=config.bias)
         self.dropout = nn.Dropout(config.dropout)
+        if config.residual_scalars:
+            self.value_scalars = nn.Parameter(torch.tensor([1.0, 0.0]))
 
     def forward(
-        self, x: Tensor, past: KeyValues | None, rotation: Tensor | None
-    ) -> tuple[Tensor, KeyValues]:
-        """Lets `x` (B, T, width) attend to itself and `past`; output and new past."""
+        self, x: Tensor, past: KeyValues | None, rotation: Tensor | None, first: Tensor | None
+    ) -> tuple[Tensor, KeyValues, Tensor]:
+        """Lets `x` (B, T, width) attend to itself and `past`; output, new past, its own values.
+
+        `first`: the first layer's values (B, n_heads, T, features), None in the first layer.
+        """
         window = self.config.context_length
         heads = self.query_key_value(x).unflatten(-1, (3, self.config.n_heads, -1))
         query_key, values = heads.permute(2, 0, 3, 1, 4).tensor_split([2])
@@ -135,19 +144,49 @@ class Attention(nn.Module):
         if rotation is not None:
             query_key = rotate(query_key, rotation)
         queries, keys = query_key
-        now = append(past, keys, values[0], window)
+        values = values[0]
+        if self.config.residual_scalars and first is not None:
+            a, b = self.value_scalars.to(values.dtype)
+            values = a * values + b * first
+        now = append(past, keys, values, window)
+        mine = values
         # The first of the new tokens sees itself and window - 1 tokens before it.
         seen = slice(max(0, now.length - x.shape[1] - (window - 1)), now.length)
         keys, values = now.keys[:, :, seen], now.values[:, :, seen]
-        mixed = F.scaled_dot_product_attention(
-            queries,
-            keys,
-            values,
-            attn_mask=window_mask(x.shape[1], keys.shape[2], window, x.device),
-            dropout_p=self.config.dropout if self.training else 0.0,
-            is_causal=past is None and x.shape[1] <= window,
-        )
-        return self.dropout(self.output(mixed.transpose(1, 2).flatten(-2))), now
+        dropout = self.config.dropout if self.training else 0.0
+        causal = past is None and x.shape[1] <= window
+        if causal and torch.is_grad_enabled() and x.device.type == "cpu" and not dropout:
+            mixed = causal_attention_in_blocks(queries, keys, values)
+        else:
+            mixed = F.scaled_dot_product_attention(
+                queries,
+                keys,
+                values,
+                attn_mask=window_mask(x.shape[1], keys.shape[2], window, x.device),
+                dropout_p=dropout,
+                is_causal=causal,
+            )
+        return self.dropout(self.output(mixed.transpose(1, 2).flatten(-2))), now, mine
+
+
+BLOCK = 256
+
+
+def causal_attention_in_blocks(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Causal attention over (B, n_heads, T, features), `BLOCK` queries at a time.
+
+    For training on a CPU, where it takes half the time of PyTorch's fused attention, whose
+    gradient multiplies small tiles without the hardware's bfloat16 units.
+    """
+    length, mixed = queries.shape[2], []
+    future = torch.ones(BLOCK, BLOCK, dtype=torch.bool, device=queries.device).triu(1)
+    for start in range(0, length, BLOCK):
+        stop = min(start + BLOCK, length)
+        scores = queries[:, :, start:stop] @ keys[:, :, :stop].transpose(-1, -2)
+        scores = scores * queries.shape[-1] ** -0.5
+        scores[..., start:].masked_fill_(future[: stop - start, : stop - start], -torch.inf)
+        mixed.append(scores.softmax(-1) @ values[:, :, :stop])
+    return torch.cat(mixed, dim=2)
 
 
 def window_mask(length: int, reach: int, window: int, device: torch.device) -> Tensor | None:
@@ -187,13 +226,23 @@ class Block(nn.Module):
         self.attention = Attention(config)
         self.mlp_norm = make_norm(config)
         self.mlp = MLP(config)
+        if config.residual_scalars:
+            self.residual_scalars = nn.Parameter(torch.tensor([1.0, 0.0]))
 
     def forward(
-        self, x: Tensor, past: KeyValues | None, rotation: Tensor | None
-    ) -> tuple[Tensor, KeyValues]:
-        mixed, past = self.attention(self.attention_norm(x), past, rotation)
+        self,
+        x: Tensor,
+        x0: Tensor,
+        past: KeyValues | None,
+        rotation: Tensor | None,
+        first: Tensor | None,
+    ) -> tuple[Tensor, KeyValues, Tensor]:
+        if hasattr(self, "residual_scalars"):
+            r, e = self.residual_scalars
+            x = r * x + e * x0
+        mixed, past, values = self.attention(self.attention_norm(x), past, rotation, first)
         x = x + mixed
-        return x + self.mlp(self.mlp_norm(x)), past
+        return x + self.mlp(self.mlp_norm(x)), past, values
 
 
 class Transformer(nn.Module):
@@ -251,9 +300,11 @@ class Transformer(nn.Module):
     def run_blocks(
         self, x: Tensor, layers: list[KeyValues] | None, rotation: Tensor | None
     ) -> tuple[Tensor, list[KeyValues]]:
-        after = []
+        after: list[KeyValues] = []
+        x0, first = x, None
         for block, past in zip(self.blocks, layers or [None] * len(self.blocks), strict=True):
-            x, past = block(x, past, rotation)
+            x, past, values = block(x, x0, past, rotation, first)
+            first = values if first is None else first
             after.append(past)
         return x, after
 
