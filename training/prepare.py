@@ -6,6 +6,7 @@
 import argparse
 import inspect
 import json
+import random
 import sys
 from argparse import BooleanOptionalAction
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ import numpy as np
 
 from polishgen.errors import PolishgenError, check_float, check_int
 from polishgen.tokenizer import CL100K, GENRES, Tokenizer, read_ranks
+from training.corpus.as_typed import as_typed
 from training.corpus.bpe import LARGEST, SMALLEST, train_bpe
 from training.corpus.cleaning import Document, clean_all, n_bytes
 from training.corpus.genres import chapters, genre_of, kind_of
@@ -29,6 +31,7 @@ from training.corpus.summary import (
     Summary,
     write_summary,
 )
+from training.corpus.variation import vary_opening, vary_tale
 
 POLISH = "polish"
 NO_GENRE = "other"
@@ -46,8 +49,9 @@ class PrepareConfig:
     takes OpenAI's, anything else is the path of a .tiktoken file, whose first tokens are used, as
     many as `vocab_size` holds. `genres`: give each genre a control code (not with cl100k_base).
     `fraction` of the training text is kept; `held_out` is the share of each kind's text set aside
-    for evaluation, and `seed` chooses which documents those are. `overwrite`: replace a prepared
-    corpus.
+    for evaluation, and `seed` chooses which documents those are. `variants`: how often each
+    training tale is written again with other words and openings. `typed`: share of the training
+    documents whose first sentence is as people type it. `overwrite`: replace a prepared corpus.
     """
 
     source: tuple[str, ...] = (DEFAULT_NAME,)
@@ -56,6 +60,8 @@ class PrepareConfig:
     vocab_size: int = 8192
     fraction: float = 1.0
     genres: bool = True
+    variants: int = 3
+    typed: float = 0.06
     held_out: float = 0.05
     seed: int = 4
     base_url: str = DEFAULT_BASE_URL
@@ -94,6 +100,25 @@ def write_tokens(path: Path, documents: Sequence[Document], tokenizer: Tokenizer
                 size += n_bytes(document.text)
             regions[genre] = (start, tokens - start)
     return SplitSummary(len(documents), size, tokens, regions)
+
+
+def augmented(documents: Sequence[Document], config: PrepareConfig) -> list[Document]:
+    """The training documents, tales in further variants too, some with a first sentence as typed."""
+    written = []
+    for document in documents:
+        key = text_hash(document, config.seed)
+        written.append(document)
+        if genre_of(document) == "tale":
+            for variant in range(config.variants):
+                text = vary_opening(
+                    vary_tale(document.text, f"{key} {variant}"), f"{key} {variant}"
+                )
+                written.append(Document(text, document.meta))
+    for place, document in enumerate(written):
+        key = f"{place} {text_hash(document, config.seed)}"
+        if random.Random(key).random() < config.typed:
+            written[place] = Document(as_typed(document.text, key), document.meta)
+    return written
 
 
 def told_genre(document: Document, tokenizer: Tokenizer) -> str | None:
@@ -168,7 +193,7 @@ def prepare(config: PrepareConfig) -> Summary:
         vocab_size=tokenizer.n_vocab,
         dtype=token_dtype(tokenizer.n_vocab),
         fraction=config.fraction,
-        train=write_tokens(out / "train.bin", train, tokenizer),
+        train=write_tokens(out / "train.bin", augmented(train, config), tokenizer),
         val=write_tokens(out / "val.bin", val, tokenizer),
         held_out=[label(document) for document in val],
         seed=config.seed,

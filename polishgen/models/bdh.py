@@ -30,7 +30,9 @@ ROTARY_BASE = 2.0**16
 class BDHConfig(Record):
     """Sizes of a `BDH`; `context_length` is the training window in tokens, no limit in decoding.
 
-    `half_lives`: tokens after which a head's memory has halved, one a head; empty for none.
+    `half_lives`: tokens after which a head's memory has halved, one per head; empty for none.
+    `activity_penalty`: added to the training loss, in nats per layer, for each share of x and of y
+    that is active beyond `activity_target`, softly counted (see `soft_share`).
     """
 
     architecture: ClassVar[str] = "bdh"
@@ -42,6 +44,8 @@ class BDHConfig(Record):
     n_layers: Layers
     half_lives: tuple[Annotated[Float, Field(gt=0)], ...] = ()
     dropout: Share = 0.0
+    activity_penalty: Annotated[Float, Field(ge=0)] = 0.0
+    activity_target: Share = 0.0
     context_length: Window = 512
 
     @model_validator(mode="after")
@@ -118,11 +122,17 @@ class BDH(nn.Module):
         fade = self.fade(pending + length, like=x)
         layers, activities = [], []
         for synapses in before:
-            activity = F.relu(self.to_neurons(x.expand(config.n_heads, -1, -1, -1), self.encoder))
+            potential = self.to_neurons(x.expand(config.n_heads, -1, -1, -1), self.encoder)
+            activity = F.relu(potential)
             rotated = rotate(activity, rotation)
             synapses = add_pending(synapses, rotated, x)
             recalled = self.normalise(recall(synapses, rotated, weights, fade))
-            gate = F.relu(self.to_neurons(recalled, self.encoder_v))
+            gate_potential = self.to_neurons(recalled, self.encoder_v)
+            gate = F.relu(gate_potential)
+            if self.training and config.activity_penalty:
+                for potentials in (potential, gate_potential):
+                    excess = F.relu(soft_share(potentials) - config.activity_target)
+                    x = AddLoss.apply(x, config.activity_penalty * excess)
             firing = self.dropout(activity * gate).view(config.n_heads, batch * length, neurons)
             update = torch.bmm(firing, self.decoder.view(config.n_heads, neurons, -1)).sum(0)
             layers.append(synapses)
@@ -170,6 +180,28 @@ class BDH(nn.Module):
         if rho is not None:
             written += rho if fade is None else rho * fade[:, -1, None, None, None]
         return written
+
+
+# A potential so far below 0, relative to their root mean square, still counts as nearly active.
+SOFTNESS = 0.3
+
+
+def soft_share(potentials: Tensor) -> Tensor:
+    """About the share of `potentials` (n_heads, B, T, neurons) above 0, with a gradient."""
+    scale = SOFTNESS * potentials.detach().float().square().mean().sqrt()
+    return torch.sigmoid(potentials / scale.to(potentials.dtype)).float().mean()
+
+
+class AddLoss(torch.autograd.Function):
+    """Returns `x` unchanged; in the backward pass `loss` gets the gradient 1, as if added."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, loss: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        return gradient, torch.ones((), device=gradient.device)
 
 
 def add_pending(synapses: Synapses | None, activity: Tensor, vectors: Tensor) -> Synapses:

@@ -24,5 +24,10 @@ def rotary_factors(start: int, length: int, features: int, base: float, like: Te
 def rotate(x: Tensor, factors: Tensor) -> Tensor:
     """Turns the feature pairs of `x` (..., length, features); `factors` (length, features / 2)."""
     wide = x if x.dtype == torch.float64 else x.float()
+    if torch.compiler.is_compiling():
+        # What the compiler, which knows no complex numbers, can fuse with its neighbours.
+        a, b = wide.unflatten(-1, (-1, 2)).unbind(-1)
+        cos, sin = torch.view_as_real(factors).unbind(-1)
+        return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2).to(x.dtype)
     pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)).contiguous())
     return torch.view_as_real(pairs * factors).flatten(-2).to(x.dtype)
