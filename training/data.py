@@ -42,9 +42,9 @@ class Batches:
 
     `sampling` "epochs" cuts the stream into windows, shuffled anew each epoch, whose border moves
     with the epoch; an epoch reads the region of each genre as often as `mix` says (a fraction: so
-    many of its windows). "random" draws offsets anywhere. With `in_a_row` above 1, what is shuffled are
-    spans of so many windows: row r of the next step goes on where row r of this one stopped, until
-    `starts_afresh` says that a new span begins, so that a state carried up to there fits.
+    many of its windows). "random" draws offsets anywhere. With `in_a_row` above 1, what is shuffled
+    are spans of so many windows: row r of the next step goes on where row r of this one stopped,
+    until `starts_afresh` says that a new span begins, so that a state carried up to there fits.
     """
 
     tokens: np.ndarray

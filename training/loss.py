@@ -1,8 +1,8 @@
 """The training loss: cross-entropy whose gradient is made along with it.
 
-PyTorch's own writes a float32 copy of the logits, of their logarithms and of the gradient to memory,
-each 8,192 numbers per token: two fifths of a training step on a CPU. Here rows are taken a cacheful
-at a time, and only the gradient, in the logits' own precision, is kept.
+PyTorch's own writes a float32 copy of the logits, of their logarithms and of the gradient to
+memory, each 8,192 numbers per token: two fifths of a training step on a CPU. Here rows are taken a
+cacheful at a time, and only the gradient, in the logits' own precision, is kept.
 """
 
 import torch

@@ -1,5 +1,6 @@
 """Which optimizer holds which parameter, and the learning rate at every step."""
 
+import torch
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
@@ -23,7 +24,12 @@ def make_optimizers(model: nn.Module, config: TrainingConfig) -> list[Optimizer]
     optimizers: list[Optimizer] = []
     if config.optimizer == "muon" and matrices:
         optimizers.append(
-            Muon(matrices, lr=config.matrix_learning_rate, weight_decay=config.weight_decay)
+            Muon(
+                matrices,
+                lr=config.matrix_learning_rate,
+                weight_decay=config.weight_decay,
+                precision=torch.bfloat16 if config.mixed_precision == "bf16" else torch.float32,
+            )
         )
     else:
         tables = matrices + tables

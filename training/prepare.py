@@ -21,7 +21,7 @@ from polishgen.tokenizer import CL100K, GENRES, Tokenizer, read_ranks
 from training.corpus.as_typed import as_typed
 from training.corpus.bpe import LARGEST, SMALLEST, train_bpe
 from training.corpus.cleaning import Document, clean_all, n_bytes
-from training.corpus.genres import chapters, genre_of, kind_of
+from training.corpus.genres import DEFAULT_KIND, chapters, genre_of, kind_of
 from training.corpus.sources import DEFAULT_BASE_URL, DEFAULT_NAME, read_documents
 from training.corpus.split import split_documents, take_fraction, text_hash
 from training.corpus.summary import (
@@ -103,7 +103,7 @@ def write_tokens(path: Path, documents: Sequence[Document], tokenizer: Tokenizer
 
 
 def augmented(documents: Sequence[Document], config: PrepareConfig) -> list[Document]:
-    """The training documents, tales in further variants too, some with a first sentence as typed."""
+    """The training documents, tales in variants too, some with a first sentence as typed."""
     written = []
     for document in documents:
         key = text_hash(document, config.seed)
@@ -195,7 +195,7 @@ def prepare(config: PrepareConfig) -> Summary:
         fraction=config.fraction,
         train=write_tokens(out / "train.bin", augmented(train, config), tokenizer),
         val=write_tokens(out / "val.bin", val, tokenizer),
-        held_out=[label(document) for document in val],
+        held_out=[label(document) for document in val if kind_of(document) == DEFAULT_KIND],
         seed=config.seed,
         digest=blake2b(hashes.encode(), digest_size=16).hexdigest(),
         rules=rules,
