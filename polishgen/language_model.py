@@ -19,6 +19,7 @@ from polishgen.errors import ParameterError, check_int, check_str
 from polishgen.evaluation import NO_TARGET, TextLoss, predictions
 from polishgen.generate import Piece, document_prefix, stream_pieces
 from polishgen.models import parameter_count
+from polishgen.normalise import normalise
 from polishgen.parameters import GenerationConfig, check_genre
 from polishgen.tokenizer import Tokenizer
 
@@ -84,6 +85,7 @@ class LanguageModel:
     def stream(self, prompt: str, *, n_alternatives: int = 0, **options: object) -> Iterator[Piece]:
         """Continues `prompt` (at most 1,000,000 characters) and yields the text as it comes.
 
+        The model reads the prompt as `normalise` makes it.
         n_alternatives: 0 to 100, how many likeliest tokens each piece names beside its own.
         options: the fields of `GenerationConfig`. Raises `ParameterError` at once, before the first
         piece, for anything out of range.
@@ -93,7 +95,7 @@ class LanguageModel:
         check_genre(config.genre, getattr(self.tokenizer, "genres", ()))
         check_int("n_alternatives", n_alternatives, 0, 100)
         decoder = make_decoder(self.model)
-        return stream_pieces(decoder, self.tokenizer, prompt, config, n_alternatives)
+        return stream_pieces(decoder, self.tokenizer, normalise(prompt), config, n_alternatives)
 
     def generate(self, prompt: str | Sequence[str], **options: object) -> str | list[str]:
         """The continuation of `prompt` without the prompt itself; a list of them for several.
@@ -108,7 +110,10 @@ class LanguageModel:
         return ["".join(piece.text for piece in pieces) for pieces in streams]
 
     def score(self, text: str, genre: str | None = None) -> Score:
-        """How well the model predicts `text` of 1 to 1,000,000 characters, as one of `genre`."""
+        """How well the model predicts `text` of 1 to 1,000,000 characters, as one of `genre`.
+
+        What is scored is the text as `normalise` makes it.
+        """
         logprobs: list[float] = []
         tokens = self.text_tokens(text)
         for targets, log_probabilities in self.log_probabilities(tokens, genre):
@@ -117,11 +122,11 @@ class LanguageModel:
         return Score(tuple(tokens), tuple(logprobs), n_bytes)
 
     def text_tokens(self, text: str) -> list[int]:
-        """Tokens of a text to be read; `ParameterError` if it is empty or too long."""
+        """Tokens of a text to be read, normalised; `ParameterError` if it is empty or too long."""
         check_str("text", text, MAX_TEXT_LENGTH)
-        if not text:
-            raise ParameterError("text", text, "at least one character long")
-        return self.tokenizer.encode(text)
+        if not (normalised := normalise(text)):
+            raise ParameterError("text", text, "at least one visible character long")
+        return self.tokenizer.encode(normalised)
 
     def log_probabilities(
         self, tokens: Sequence[int], genre: str | None = None

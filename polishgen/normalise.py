@@ -1,8 +1,8 @@
 """One spelling for one thing: the form in which every text reaches a model.
 
 The corpus, prompts and texts to be scored all pass through `normalise`: composed Unicode, "\\n" for
-every line end, plain spaces, "—" for dialogue and asides, „ ” for quotations and three plain dots,
-however a keyboard or a word processor wrote them.
+every line end, a line per paragraph, single plain spaces, "—" for dialogue and asides, „ ” for
+quotations and three plain dots, however a keyboard or a word processor wrote them.
 """
 
 import re
@@ -18,8 +18,17 @@ INVISIBLE = re.compile(
 
 
 def normalise(text: str) -> str:
-    """`text` as the models know it."""
-    return normalise_quotes(normalise_dashes(normalise_suspension_points(normalise_unicode(text))))
+    """`text` as the models know it; a space or line end after the last word stays, as one."""
+    text = normalise_unicode(text)
+    white = text[len(text.rstrip()) :]
+    white = "\n" if "\n" in white else white[:1]
+    before = None
+    # One rule may make work for another, so until nothing changes any more.
+    while text != before:
+        before = text
+        text = normalise_suspension_points(normalise_unicode(text + white))
+        text = normalise_spaces(normalise_quotes(normalise_dashes(text)))
+    return text + white
 
 
 def normalise_unicode(text: str) -> str:
@@ -70,7 +79,8 @@ def normalise_line_quotes(line: str) -> str:
     """Quotation marks of one paragraph; one that could be either closes what is open."""
     out, place, is_open = [], 0, 0
     for mark in QUOTE.finditer(line):
-        before, after = line[: mark.start()][-1:], line[mark.end() :][:1]
+        start, end = mark.span()
+        before, after = line[max(0, start - 1) : start], line[end : end + 1]
         could_open = before in ("", " ", "(", "[", "—", "„", '"') and after not in ("", " ")
         could_close = before not in ("", " ") and (not after or not after.isalnum())
         if could_open == could_close:
@@ -78,6 +88,13 @@ def normalise_line_quotes(line: str) -> str:
         else:
             opens = could_open
         is_open = is_open + 1 if opens else max(0, is_open - 1)
-        out += line[place : mark.start()], "„" if opens else "”"
-        place = mark.end()
+        out += line[place:start], "„" if opens else "”"
+        place = end
     return "".join(out) + line[place:]
+
+
+def normalise_spaces(text: str) -> str:
+    """One space between words, none before commas and stops, no blank lines: a line a paragraph."""
+    text = re.sub(r" {2,}", " ", text)
+    text = re.sub(r"(?<!—) +(?=[,;:!?])|(?<=\w) +(?=\.(?!\.))", "", text)
+    return "\n".join(line.strip() for line in text.split("\n") if line.strip())

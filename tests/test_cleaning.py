@@ -10,12 +10,15 @@ from conftest import invented_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.corpus.cleaning import RULES, Cleaner, Document, RuleCount, clean_all
-from training.corpus.cleaning.characters import (
-    join_soft_hyphens,
+from polishgen.normalise import (
+    normalise_dashes,
+    normalise_quotes,
+    normalise_spaces,
+    normalise_suspension_points,
     normalise_unicode,
-    repair_code_page,
 )
+from training.corpus.cleaning import RULES, Cleaner, Document, RuleCount, clean_all
+from training.corpus.cleaning.characters import join_soft_hyphens, repair_code_page
 from training.corpus.cleaning.documents import (
     ERROR_PAGE_LENGTH,
     is_not_error_page,
@@ -32,11 +35,7 @@ from training.corpus.cleaning.printed_page import (
 )
 from training.corpus.cleaning.typography import (
     join_spaced_words,
-    normalise_dashes,
-    normalise_quotes,
     normalise_separators,
-    normalise_spaces,
-    normalise_suspension_points,
     remove_stray_signs,
     repair_misread_letters,
 )

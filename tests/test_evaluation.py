@@ -12,6 +12,7 @@ from polishgen.errors import ParameterError
 from polishgen.evaluation import byte_lengths, text_loss
 from polishgen.language_model import LanguageModel
 from polishgen.models import ARCHITECTURES, build_model, preset_config
+from polishgen.normalise import normalise
 from polishgen.tokenizer import Tokenizer
 
 NARROW = {
@@ -37,13 +38,16 @@ MODELS = {name: random_model(name) for name in ARCHITECTURES}
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @given(
-    st.lists(st.text("aąć k.ż", max_size=90), min_size=1, max_size=7).filter(any),
+    st.lists(st.text("aąć k.ż", max_size=90), min_size=1, max_size=7).filter(
+        lambda texts: any(map(normalise, texts))
+    ),
     st.integers(1, 4),
     st.sampled_from([5, 16, 64]),
 )
 @settings(max_examples=25, deadline=None)
 def test_documents_side_by_side_have_the_loss_of_each_alone(name, documents, batch_size, chunk):
     lm = MODELS[name]
+    documents = [normalise(document) for document in documents]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "CHUNK_TOKENS", chunk)
         patch.setattr(evaluation, "SHORTEST_CHUNK", 1)

@@ -23,7 +23,7 @@ TINY = {
     "model_options": json.dumps({"width": 32, "n_layers": 1, "n_heads": 2, "context_length": 16}),
     "batch_size": "4",
     "sequence_length": "16",
-    "eval_sequences": "8",
+    "eval_tokens": "256",
     "warmup_steps": "2",
 }
 
@@ -59,7 +59,7 @@ def test_each_run_reads_what_its_name_says(base, tmp_path):
         corpus = open_corpus(tmp_path / name)
         assert corpus.held_out.tolist() == open_corpus(base).held_out.tolist()
         assert corpus.summary.train.bytes == sizes[name]
-        tokens = corpus.summary.open_tokenizer(corpus.folder).decode(corpus.train[1:200].tolist())
+        tokens = corpus.summary.open_tokenizer(corpus.folder).decode(corpus.train[2:200].tolist())
         assert documents[0].text.startswith(tokens[:80])
     one = max(n_bytes(document.text) for document in everything)
     assert sizes["all"] == sum(n_bytes(document.text) for document in everything)
@@ -104,7 +104,7 @@ def test_compute_is_counted_as_by_hand(base, tmp_path, monkeypatch):
     vocabulary = open_corpus(base).summary.vocab_size
     for model, expected in {
         # Six blocks of 12 · 256² and the head; queries by keys and weights by values over 512.
-        "transformer": 2048 * (6 * (12 * 256**2 + 2 * 512 * 256) + 256 * vocabulary),
+        "transformer": 8192 * (6 * (12 * 256**2 + 2 * 512 * 256) + 256 * vocabulary),
         # Three gates of both layers, the projection, and the embedding once more as head.
         "gru": 2048
         * (3 * 768 * (256 + 768) + 3 * 768 * (768 + 768) + 768 * 256 + 256 * vocabulary),
@@ -149,8 +149,9 @@ def test_tiny_ablations_from_data_to_table(base, tmp_path, monkeypatch, capsys):
     for each in tiny:
         metrics = read_json(out / "transformer" / each.name / "checkpoint" / "metrics.json")
         assert metrics["training"]["max_steps"] == 20
-        assert metrics["training"]["decay_share"] == (0 if each.name == "constant" else 0.6)
-        assert f"| {each.name} |" in printed and f"| {metrics['bits_per_byte']:.3f} |" in printed
+        assert metrics["training"]["decay_steps"] == (0 if each.name == "constant" else 8)
+        bits = metrics["stages"][-1]["excerpt_bits_per_byte"]
+        assert f"| {each.name} |" in printed and f"| {bits:.3f} |" in printed
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     table = (out / "table.md").read_text()
     # What is done is not trained again.
@@ -184,7 +185,7 @@ def test_tiny_trials_from_data_to_table(base, tmp_path, monkeypatch, capsys):
         each.name: read_json(tmp_path / "gru" / each.name / "checkpoint" / "metrics.json")
         for each in tiny
     }
-    bits = {name: metrics["bits_per_byte"] for name, metrics in bits.items()}
+    bits = {name: m["stages"][-1]["excerpt_bits_per_byte"] for name, m in bits.items()}
     assert [row[1] for row in cells] == sorted(bits, key=bits.get)
     assert cells[-1][1] == "still", "a model that learns nothing comes last"
     assert cells[-1][2].endswith("--learning-rate 0`")

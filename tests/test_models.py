@@ -148,7 +148,9 @@ def test_every_parameter_gets_a_gradient(architecture, preset):
     model = small_model(architecture, preset)
     model(torch.randint(0, VOCABULARY, (2, 16)))[0].logsumexp(-1).sum().backward()
     for name, parameter in model.named_parameters():
-        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+        # The first layer has no layer before it whose values it could mix in.
+        if name != "blocks.0.attention.value_scalars":
+            assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
 
 
 @settings(max_examples=20, deadline=None)
@@ -229,7 +231,7 @@ def test_transformer_attention_is_softmax_over_the_window():
     x = torch.randn(1, length, config.width, dtype=torch.float64)
     rotation = rotary_factors(0, length, size, 10_000.0, like=x)
     with torch.no_grad():
-        mixed, _ = attention(x, None, rotation)
+        mixed, _, _ = attention(x, None, rotation, None)
         q, k, v = attention.query_key_value(x[0]).split(config.width, dim=-1)
         expected = torch.empty(length, config.width, dtype=torch.float64)
         for head in range(config.n_heads):

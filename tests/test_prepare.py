@@ -60,7 +60,7 @@ def source(tmp_path) -> str:
 
 
 def config_for(source: str, out: Path, **changes) -> PrepareConfig:
-    return PrepareConfig(source=source, out=str(out), **({"vocab_size": 600} | changes))
+    return PrepareConfig(source=source, out=str(out), **({"vocab_size": 600, "typed": 0} | changes))
 
 
 def texts_in(path: Path) -> list[str]:
@@ -68,13 +68,15 @@ def texts_in(path: Path) -> list[str]:
 
 
 def documents_on_disk(folder: Path, split: str) -> list[str]:
-    """Texts of a token file, cut at the boundaries."""
+    """Texts of a token file, cut at the boundaries, without the genres' codes."""
     summary = load_summary(folder)
     tokenizer = summary.open_tokenizer(folder)
     stream = np.memmap(folder / f"{split}.bin", dtype=summary.dtype, mode="r")
     starts = [*np.flatnonzero(stream == tokenizer.boundary_id), len(stream)]
     assert starts[0] == 0
-    return [tokenizer.decode(stream[a + 1 : b].tolist()) for a, b in pairwise(starts)]
+    codes = range(tokenizer.n_ranks, tokenizer.boundary_id)
+    starts = [(a + 1 + (stream[a + 1] in codes), b) for a, b in pairwise(starts)]
+    return [tokenizer.decode(stream[a:b].tolist()) for a, b in starts]
 
 
 # The split
@@ -187,7 +189,7 @@ def test_tokens_on_disk_are_the_clean_texts_with_their_boundaries(source, tmp_pa
         tokens = (out / f"{split}.bin").stat().st_size // 2
         size = sum(len(text.encode()) for text in texts)
         assert (counts.documents, counts.bytes, counts.tokens) == (len(texts), size, tokens)
-        assert counts.bytes_per_token == pytest.approx(size / (tokens - len(texts)))
+        assert counts.bytes_per_token == pytest.approx(size / tokens)
     assert (summary.tokenizer, summary.vocab_size, summary.dtype) == ("polish-600", 600, "<u2")
     assert 0.1 <= summary.val.bytes / (summary.val.bytes + summary.train.bytes) < 0.14
 
@@ -271,7 +273,7 @@ def test_odd_meta_is_written_all_the_same(tmp_path):
 # Tokenizers
 
 
-def test_cl100k_takes_four_bytes_a_token(cl100k, source, tmp_path):
+def test_cl100k_takes_four_bytes_per_token(cl100k, source, tmp_path):
     out = tmp_path / "out"
     prepare(config_for(source, out))
     summary = prepare(config_for(source, out, tokenizer="cl100k_base", overwrite=True))
@@ -411,8 +413,8 @@ def test_the_command_fetches_a_data_set_and_tells_what_it_did(tmp_path, monkeypa
     duplicates = next(line for line in lines if line.startswith("duplicate"))
     assert duplicates.split()[1:4] == ["60", "→", "60"]
     assert f"train: {summary.train.documents:,} documents, {summary.train.bytes:,} bytes" in printed
-    assert f"{summary.val.bytes_per_token:.3f} bytes a token" in printed
-    assert lines[-1] == "held out: " + "; ".join(summary.held_out)
+    assert f"{summary.val.bytes_per_token:.3f} bytes per token" in printed
+    assert lines[-1] == "  tokens: novel " + f"{summary.val.tokens:,}"
     assert capsys.readouterr().err == (
         "error: out holds a prepared corpus: pass --overwrite to replace it\n"
     )

@@ -4,7 +4,6 @@ import csv
 import json
 import math
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 import polishgen
-from training.data import Batches
 from training.state import load_state
 from training.train import main
 
@@ -45,9 +43,10 @@ def arguments(model: str, corpus: Path, run: Path, **changes: object) -> list[st
         "run": run,
         "max_steps": 24,
         "batch_size": 4,
+        "gradient_accumulation_steps": 1,
         "sequence_length": 24,
         "eval_interval": 8,
-        "eval_sequences": 6,
+        "eval_tokens": 400,
         "checkpoint_interval": 4,
         "warmup_steps": 3,
         "mixed_precision": "no",
@@ -83,7 +82,7 @@ def test_run_learns_logs_and_exports_a_complete_folder(model, tiny_corpus, tmp_p
     assert main(options) == 0
     folder = tmp_path / "run" / "checkpoint"
     names = {"config.json", "model.safetensors", "tokenizer.tiktoken", "metrics.json"}
-    assert names | {"training_log.csv", "README.md"} <= {path.name for path in folder.iterdir()}
+    assert names | {"training_log.csv"} <= {path.name for path in folder.iterdir()}
     rows = list(csv.DictReader((folder / "training_log.csv").open()))
     assert [int(row["step"]) for row in rows] == [0, 8, 16, 24, 32, 40, 48, 56, 60]
     assert float(rows[0]["val_loss"]) == pytest.approx(math.log(320), rel=0.1)
@@ -93,9 +92,10 @@ def test_run_learns_logs_and_exports_a_complete_folder(model, tiny_corpus, tmp_p
     lm = polishgen.load(str(folder))
     score = lm.score("Stary młynarz szedł przez wieś aż do świtu.")
     assert score.perplexity < 200
-    assert lm.metrics["bits_per_byte"] == pytest.approx(
-        float(rows[-1]["val_bits_per_byte"]), rel=0.25
-    )
+    (stage,) = lm.metrics["stages"]
+    assert stage["tokens"] == lm.metrics["training_tokens"] == 60 * 4 * 24
+    assert stage["excerpt_bits_per_byte"] == float(rows[-1]["val_bits_per_byte"])
+    assert stage["excerpt_tale_bits_per_byte"] is None
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -114,36 +114,28 @@ def test_resumed_run_ends_in_the_same_weights(model, tiny_corpus, tmp_path, monk
     assert logs[0] == logs[1]
 
 
-def test_goes_on_from_a_checkpoint(tiny_corpus, tmp_path, monkeypatch, capsys):
-    first = tmp_path / "first"
+def test_starts_from_a_checkpoint_and_keeps_the_record_of_its_stages(tiny_corpus, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
     assert main(arguments("gru", tiny_corpus, first, max_steps=12)) == 0
-    read, batch = [], Batches.batch
-    monkeypatch.setattr(Batches, "batch", lambda *args: read.append(args[1]) or batch(*args))
-    on = arguments("gru", tiny_corpus, tmp_path / "on", go_on_from=first / "checkpoint")
+    on = arguments("gru", tiny_corpus, second, max_steps=8, init_from=first / "checkpoint", seed=5)
     assert main(on) == 0
-    # It reads what a longer first run would have read next, and its log is that run's.
-    assert read == list(range(12, 24))
-    rows = list(csv.DictReader((tmp_path / "on" / "training_log.csv").open()))
-    before = list(csv.DictReader((first / "training_log.csv").open()))
-    assert rows[: len(before)] == before
-    assert [int(row["step"]) for row in rows] == [0, 8, 12, 16, 24]
-    assert float(rows[-1]["val_loss"]) < float(before[-1]["val_loss"])
-    assert float(rows[-1]["elapsed_seconds"]) > float(before[-1]["elapsed_seconds"])
-    # Stopped in its warm-up and resumed, it ends in the same weights.
-    stopped_after = stop_after(monkeypatch, step=13)
-    cut = arguments("gru", tiny_corpus, tmp_path / "cut", go_on_from=first / "checkpoint")
-    assert main(cut) == 130
-    stopped_after.undo()
-    # Resumed, it has no need of the checkpoint.
-    (first / "checkpoint" / "training_log.csv").write_text("step\nmany\n")
-    assert main([*cut, "--resume"]) == 0
-    assert_same_weights(tmp_path / "on", tmp_path / "cut")
+    before, after = (list(csv.DictReader((r / "training_log.csv").open())) for r in (first, second))
+    # The checkpoint's weights are rounded to bfloat16.
+    assert float(after[0]["val_loss"]) == pytest.approx(float(before[-1]["val_loss"]), rel=0.01)
+    assert float(after[-1]["val_loss"]) < float(after[0]["val_loss"])
+    metrics = json.loads((second / "checkpoint" / "metrics.json").read_text())
+    assert [stage["tokens"] for stage in metrics["stages"]] == [12 * 4 * 24, 8 * 4 * 24]
+    assert metrics["training_tokens"] == 20 * 4 * 24
+    commands = [stage["command"] for stage in metrics["stages"]]
+    assert "--max-steps 12" in commands[0] and "--init-from" not in commands[0]
+    assert "--max-steps 8" in commands[1] and f"--init-from {first}/checkpoint" in commands[1]
     capsys.readouterr()
-    assert main(arguments("gru", tiny_corpus, tmp_path / "no", go_on_from=on[-1])) == 2
-    assert "training_log.csv" in capsys.readouterr().err
-    short = arguments("gru", tiny_corpus, tmp_path / "no", go_on_from=tmp_path / "on/checkpoint")
-    assert main(short) == 2
-    assert re.search(r"max_steps.*24.*above 24", capsys.readouterr().err)
+    wider = json.dumps(NARROW["gru"] | {"hidden_size": 32})
+    refused = arguments(
+        "gru", tiny_corpus, tmp_path / "no", init_from=first / "checkpoint", model_options=wider
+    )
+    assert main(refused) == 2
+    assert "do not fit this model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -227,7 +219,7 @@ def test_two_processes_train_as_one_with_the_doubled_batch(model, tiny_corpus, t
     common = {"max_steps": 8, "model_options": narrow, "checkpoint_interval": 4}
     launch_two(arguments(model, tiny_corpus, tmp_path / "two", batch_size=2, **common))
     assert main(arguments(model, tiny_corpus, tmp_path / "one", batch_size=4, **common)) == 0
-    assert load_state(tmp_path / "two/states/step-0000008")["processes"] == 2
+    assert load_state(tmp_path / "two/states/step-0000008")["made_of"]["processes"] == 2
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name in one:
         assert torch.allclose(one[name], two[name], atol=2e-4, rtol=1e-3), name

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
-from polishgen.errors import ParameterError, check_choice, check_float, check_int
+from polishgen.errors import ParameterError, PolishgenError, check_choice, check_float, check_int
 
 # What may change when a run is resumed.
 CHANGEABLE = (
@@ -109,7 +109,12 @@ class TrainingConfig:
 
     @classmethod
     def load(cls, path: Path) -> "TrainingConfig":
-        """Reads a record that `save` wrote; unknown fields are a `ParameterError`."""
+        """Reads a record that `save` wrote; unknown fields are a `ParameterError`.
+
+        `PolishgenError` for a folder that holds no run.
+        """
+        if not path.is_file():
+            raise PolishgenError(f"nothing to resume in {path.parent}: no run began there")
         values = json.loads(path.read_text())
         known = {f.name for f in fields(cls)}
         for name in values.keys() - known:

@@ -5,6 +5,7 @@ averaged weights, if the run keeps them), the tokenizer, `metrics.json` and `tra
 `training.evaluate` then measures the checkpoint and writes its model card.
 """
 
+import math
 import shlex
 import sys
 from argparse import ArgumentParser
@@ -60,6 +61,11 @@ def repr_of(value: object) -> str:
     return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
+def number_or_none(value: float) -> float | None:
+    """NaN, of a genre that the corpus does not hold out, as JSON's null."""
+    return None if math.isnan(value) else value
+
+
 def export_run(run: "Run", folder: Path) -> None:
     """Writes the checkpoint folder, the weights as bfloat16."""
     stage = {
@@ -68,8 +74,8 @@ def export_run(run: "Run", folder: Path) -> None:
         "tokens": run.tokens,
         "seconds": run.elapsed,
         "corpus": run.corpus.summary.digest,
-        "excerpt_bits_per_byte": run.log[-1]["val_bits_per_byte"],
-        "excerpt_tale_bits_per_byte": run.log[-1]["tale_bits_per_byte"],
+        "excerpt_bits_per_byte": number_or_none(run.log[-1]["val_bits_per_byte"]),
+        "excerpt_tale_bits_per_byte": number_or_none(run.log[-1]["tale_bits_per_byte"]),
     }
     stages = [*run.stages, stage]
     with run.averaged() as model:

@@ -218,12 +218,13 @@ class Run:
                     kind: text_loss(model, self.tokenizer, documents, genre)
                     for kind, (genre, documents) in self.excerpts.items()
                 }
+            bits = {kind: loss.bits_per_byte for kind, loss in losses.items()}
             row = {
                 "step": self.step,
                 "train_loss": self.train_loss,
-                "val_loss": losses["novel"].loss,
-                "val_bits_per_byte": losses["novel"].bits_per_byte,
-                "tale_bits_per_byte": losses["tale"].bits_per_byte,
+                "val_loss": losses["novel"].loss if "novel" in losses else math.nan,
+                "val_bits_per_byte": bits.get("novel", math.nan),
+                "tale_bits_per_byte": bits.get("tale", math.nan),
                 "tokens": self.tokens,
                 "elapsed_seconds": self.elapsed,
                 "learning_rate_factor": self.learning_rate_factor,

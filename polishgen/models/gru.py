@@ -3,11 +3,9 @@
 Notable: no context limit at all, the hidden state carries everything; optionally the output layer
 shares the embedding matrix, through a projection from hidden to embedding size (Press & Wolf,
 arXiv 1608.05859), which is what makes room for a wide hidden state in a small file. The recurrence
-is in full precision even under autocast: in bfloat16 small changes of the state round to nothing,
-and a model trained so drifts away in float32 once a text is longer than its training spans.
+keeps its state in float32 even under autocast, see `gru_recurrence.py`.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar
 
 import torch
@@ -17,11 +15,9 @@ from polishgen.models.gru_recurrence import Recurrence
 from polishgen.parameters import Count, Layers, Record, Share, Window
 
 
-def full_precision(device_type: str) -> AbstractContextManager:
-    """Without autocast inside; devices that have none refuse even to turn it off."""
-    if torch.amp.is_autocast_available(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()
+def is_autocast_on(device_type: str) -> bool:
+    """Whether matrices are multiplied in half precision here; devices without autocast never."""
+    return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
 
 
 class GRUConfig(Record):
@@ -63,7 +59,7 @@ class GRU(nn.Module):
     def forward(self, tokens: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits (B, T, vocab_size) of `tokens` (B, T) and state (n_layers, B, hidden_size)."""
         embedded = self.dropout(self.embedding(tokens))
-        if self.training and torch.is_autocast_enabled(tokens.device.type):
+        if is_autocast_on(tokens.device.type):
             hidden, state = self.recur(embedded, state)
         else:
             hidden, state = self.gru(embedded, state)

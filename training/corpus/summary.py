@@ -26,8 +26,8 @@ class SplitSummary:
 
     @property
     def bytes_per_token(self) -> float:
-        """UTF-8 bytes for one token of text, boundaries left out."""
-        return self.bytes / max(1, self.tokens - self.documents)
+        """UTF-8 bytes of text per token, boundaries and genres counted as tokens."""
+        return self.bytes / max(1, self.tokens)
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,16 @@ def load_summary(folder: str | Path) -> Summary:
         data = json.loads(path.read_text(encoding="utf-8"))
         kept = {key.name: data[key.name] for key in fields(Summary)}
         for split in ("train", "val"):
-            kept[split] = SplitSummary(
-                **{k.name: data[split][k.name] for k in fields(SplitSummary)}
-            )
+            values = {k.name: data[split][k.name] for k in fields(SplitSummary)}
+            values["regions"] = {g: tuple(span) for g, span in values["regions"].items()}
+            kept[split] = SplitSummary(**values)
         kept["rules"] = [RuleCount(**rule) for rule in data["rules"]]
         return Summary(**kept)
     except FileNotFoundError as error:
         raise PolishgenError(
             f"{folder} is not a prepared corpus: run `python -m training.prepare --out {folder}`"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PolishgenError(f"{path} is damaged: prepare the corpus anew") from error
 
 

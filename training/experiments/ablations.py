@@ -21,7 +21,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from polishgen.checkpoint import METRICS_FILE, read_json
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.language_model import load
 from polishgen.tokenizer import CL100K
@@ -38,7 +37,7 @@ OPTIMIZATION = (
     "weight_decay",
     "beta2",
     "warmup_steps",
-    "decay_share",
+    "decay_steps",
     "gradient_clip",
 )
 ABLATIONS = (
@@ -48,7 +47,7 @@ ABLATIONS = (
     Experiment("one-author", MODEL, "one-author"),
     Experiment("mixed", MODEL, "mixed"),
     Experiment("cl100k", MODEL, CL100K),
-    Experiment("constant", MODEL, "all", {"decay_share": "0"}),
+    Experiment("constant", MODEL, "all", {"decay_steps": "0"}),
     Experiment(
         "report",
         MODEL,
@@ -76,18 +75,17 @@ def result_rows(out: Path, base: Path, author: str, done: Sequence[Experiment]) 
     hers = [excerpt(document).text for document in held_out if is_by(document, author)]
     yield (
         "| run | training text, MB | tokens read | seconds | bits per byte | "
-        f"of {author}'s alone | slope a doubling |"
+        f"of {author}'s alone | slope per doubling |"
     )
     yield "|---" + "|---:" * 6 + "|"
     for each in done:
         folder = run_folder(each, out)
         log, lm = log_of(each, out), load(folder / "checkpoint")
-        metrics = read_json(folder / "checkpoint" / METRICS_FILE)
         size = load_summary(out / "data" / each.subset).train.bytes / 1e6
         alone = f"{measure_loss(lm, hers)['bits_per_byte']:.3f}" if hers else ""
         yield (
             f"| {each.name} | {size:.1f} | {log[-1]['tokens']:,.0f} "
-            f"| {log[-1]['elapsed_seconds']:.0f} | {metrics['bits_per_byte']:.3f} | {alone} "
+            f"| {log[-1]['elapsed_seconds']:.0f} | {log[-1]['val_bits_per_byte']:.3f} | {alone} "
             f"| {slope(log):+.3f} |"
         )
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from polishgen.checkpoint import LOG_FILE, METRICS_FILE
 from polishgen.errors import PolishgenError
 from polishgen.models import build_model, preset_config
-from training.config import RECIPES, TrainingConfig
+from training.config import TrainingConfig
 from training.corpus.summary import load_summary
 from training.experiments.subsets import AUTHOR, prepare_subset
 from training.log import read_log
@@ -24,8 +24,8 @@ from training.train import main as train
 from training.train import parse_arguments
 
 PRESET = "compact"
-# The curves of short runs need less text than those of long ones.
-EVALUATED_SHARE = 4
+# Over this last share of its steps a run's learning rate falls to zero.
+DECAY_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def command(experiment: Experiment, out: Path, steps: int, points: int) -> list[
         "data": out / "data" / experiment.subset,
         "run": run_folder(experiment, out),
         "max_steps": steps,
+        "decay_steps": round(DECAY_SHARE * steps),
         "eval_interval": max(1, steps // points),
-        "eval_sequences": RECIPES[experiment.model, PRESET].eval_sequences // EVALUATED_SHARE,
         "checkpoint_interval": max(1, steps // 5),
         **experiment.options,
     }

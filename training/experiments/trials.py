@@ -1,7 +1,7 @@
 """Which recipe? Each run changes one thing in it: `python -m training.experiments.trials`.
 
 Runs of one model have the same compute, whatever they change; what they change is an option of
-`training.train`. They are short, so the table ranks how fast a recipe learns, not where it ends.
+`training.train`. The recipe itself reads about two million tokens, unless `--steps` says otherwise.
 """
 
 import argparse
@@ -11,10 +11,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from polishgen.checkpoint import METRICS_FILE, read_json
 from polishgen.errors import PolishgenError, check_choice
 from polishgen.models import ARCHITECTURES
-from training.experiments.runs import Experiment, flags, is_done, log_of, run_all, run_folder
+from training.experiments.runs import Experiment, flags, is_done, log_of, run_all
 from training.experiments.subsets import VOCABULARIES
 
 
@@ -35,11 +34,11 @@ CHANGES: dict[str, dict[str, dict[str, str]]] = {
         "matrices-0.04": {"matrix_learning_rate": "0.04"},
         "tables-0.001": {"learning_rate": "0.001"},
         "tables-0.01": {"learning_rate": "0.01"},
-        "decay-0.2": {"decay_share": "0.2"},
-        "decay-1.0": {"decay_share": "1.0"},
+        "no-scalars": sizes(residual_scalars=False),
+        "weight-decay-0.1": {"weight_decay": "0.1"},
+        "averaged-0.99": {"ema_decay": "0.99"},
         "rows-2": {"batch_size": "2"},
         "rows-8": {"batch_size": "8"},
-        "window-128": {"batch_size": "16", "sequence_length": "128"},
         "window-256": {"batch_size": "8", "sequence_length": "256"},
         "width-192": sizes(width=192, n_heads=3),
         "width-320": sizes(width=320, n_heads=5),
@@ -99,12 +98,10 @@ def result_rows(out: Path, trials: Sequence[Experiment]) -> Iterator[str]:
     yield "|---|---|---" + "|---:" * 5 + "|"
     for model in ARCHITECTURES:
         done = {each.name: each for each in trials if each.model == model and is_done(each, out)}
-        bits = {
-            name: read_json(run_folder(each, out) / "checkpoint" / METRICS_FILE)["bits_per_byte"]
-            for name, each in done.items()
-        }
+        ends = {name: log_of(each, out)[-1] for name, each in done.items()}
+        bits = {name: last["val_bits_per_byte"] for name, last in ends.items()}
         for name in sorted(bits, key=bits.__getitem__):
-            last = log_of(done[name], out)[-1]
+            last = ends[name]
             against = f"{bits[name] - bits[RECIPE]:+.3f}" if RECIPE in bits else ""
             yield (
                 f"| {model} | {name} | {what_changes(done[name])} "
@@ -120,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--model", choices=ARCHITECTURES, help="trials of this model alone")
     parser.add_argument("--only", nargs="+", metavar="TRIAL", help="names of trials")
-    parser.add_argument("--steps", type=int, default=100, help="of the recipe (%(default)s)")
+    parser.add_argument("--steps", type=int, default=1000, help="of the recipe (%(default)s)")
     parser.add_argument("--data", type=Path, default=Path("runs/data/polish8k"))
     parser.add_argument("--out", type=Path, default=Path("runs/trials"))
     options = parser.parse_args(arguments)

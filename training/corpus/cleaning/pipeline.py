@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from polishgen.normalise import (
     normalise_dashes,
     normalise_quotes,
+    normalise_spaces,
     normalise_suspension_points,
     normalise_unicode,
 )
@@ -31,7 +32,6 @@ from training.corpus.cleaning.printed_page import (
 from training.corpus.cleaning.typography import (
     join_spaced_words,
     normalise_separators,
-    normalise_spaces,
     remove_stray_signs,
     repair_misread_letters,
 )

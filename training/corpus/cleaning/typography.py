@@ -53,10 +53,3 @@ def normalise_separators(text: str) -> str:
     """Makes every row (or pile) of asterisks "* * *" and drops lines of nothing but other signs."""
     text = SEPARATOR.sub("* * *\n", text)
     return BARE_SIGNS.sub(lambda line: line[0] if "..." in line[0] else "", text)
-
-
-def normalise_spaces(text: str) -> str:
-    """One space between words, none before commas and stops, no blank lines: a line a paragraph."""
-    text = re.sub(r" {2,}", " ", text)
-    text = re.sub(r"(?<!—) +(?=[,;:!?])|(?<=\w) +(?=\.(?!\.))", "", text)
-    return "\n".join(line.strip() for line in text.split("\n") if line.strip())
