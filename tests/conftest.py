@@ -12,6 +12,8 @@ from hub_server import Hub
 from page_server import ServedPage, serve_page
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from polishgen.tokenizer import Tokenizer
 
 SUBJECTS = ("Stary młynarz", "Mała Zosia", "Żołnierz", "Ciotka Łucja", "Ktoś obcy", "Pies sąsiada")
@@ -80,23 +82,46 @@ def architecture(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def save_tiny_checkpoint(folder: Path, architecture: str, seed: int = 0, **changes) -> Path:
-    """A checkpoint of random weights over the 256 single bytes; `changes` replace its sizes."""
+# Sizes at which a model of each architecture is built, trained and run in an instant.
+NARROW = {
+    "transformer": {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 16},
+    "gru": {"embedding_size": 16, "hidden_size": 24, "context_length": 16},
+    "bdh": {"width": 16, "n_neurons": 64, "n_layers": 2, "context_length": 16},
+}
+
+
+def narrow_model(
+    architecture: str,
+    preset: str = "compact",
+    std: float | None = None,
+    seed: int = 0,
+    vocab_size: int = 257,
+    **changes,
+) -> "nn.Module":
+    """A model of the preset's flavour in evaluation mode; `changes` replace its narrow sizes.
+
+    With `std` its weights are far from their start values: normal, with this standard deviation.
+    """
     import torch
 
-    from polishgen.checkpoint import save_checkpoint
     from polishgen.models import build_model, preset_config
+
+    torch.manual_seed(seed)
+    sizes = NARROW[architecture] | {"vocab_size": vocab_size, "dropout": 0.0} | changes
+    model = build_model(preset_config(architecture, preset, **sizes)).eval()
+    if std is not None:
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=std)
+    return model
+
+
+def save_tiny_checkpoint(folder: Path, architecture: str, seed: int = 0, **changes) -> Path:
+    """A checkpoint of random weights over the 256 single bytes; `changes` replace its sizes."""
+    from polishgen.checkpoint import save_checkpoint
     from polishgen.tokenizer import Tokenizer
 
-    sizes = {
-        "gru": {"embedding_size": 16, "hidden_size": 24},
-        "transformer": {"width": 16, "n_layers": 2, "n_heads": 2, "context_length": 32},
-        "bdh": {"width": 16, "n_neurons": 64, "n_heads": 2, "n_layers": 2, "half_lives": (4, 16)},
-    }[architecture]
     tokenizer = Tokenizer.from_ranks({bytes([byte]): byte for byte in range(256)})
-    sizes |= {"vocab_size": tokenizer.n_vocab} | changes
-    torch.manual_seed(seed)
-    model = build_model(preset_config(architecture, "compact", **sizes))
+    model = narrow_model(architecture, seed=seed, **changes)
     save_checkpoint(folder, model, tokenizer, {"bits_per_byte": 2.5, "perplexity": 5.66})
     return folder
 

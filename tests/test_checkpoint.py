@@ -8,29 +8,22 @@ from contextlib import contextmanager
 import psutil
 import pytest
 import torch
+from conftest import narrow_model
 from safetensors.torch import load_file, save_file
 
 import polishgen
 from polishgen.__main__ import main
 from polishgen.checkpoint import load_checkpoint, save_checkpoint
 from polishgen.errors import CheckpointError, ParameterError
-from polishgen.models import ARCHITECTURES, build_model, preset_config
+from polishgen.models import ARCHITECTURES
 from polishgen.tokenizer import Tokenizer
 
-NARROW = {
-    "transformer": {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 24},
-    "gru": {"embedding_size": 16, "hidden_size": 24},
-    "bdh": {"width": 16, "n_neurons": 64, "n_layers": 2},
-}
 BYTES = Tokenizer.from_ranks({bytes([value]): value for value in range(256)})
 
 
 def saved(folder, architecture="gru"):
     """A small model's folder, and the model."""
-    config = preset_config(architecture, "compact", vocab_size=257, **NARROW[architecture])
-    model = build_model(config)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter)
+    model = narrow_model(architecture, std=1.0)
     save_checkpoint(folder, model, BYTES, {"bits_per_byte": 1.5})
     return model
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import invented_text
+from conftest import NARROW, invented_text, narrow_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +18,6 @@ from polishgen.checkpoint import read_json, save_checkpoint
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.introspection import neuron_activity
 from polishgen.language_model import LanguageModel, load
-from polishgen.models import build_model, preset_config
 from polishgen.parameters import SamplingConfig
 from polishgen.sampling import SAMPLING_PRESETS
 from training import evaluate, readme
@@ -39,12 +38,6 @@ from training.measures.repetition import distinct, longest_loop
 from training.measures.text_figures import PASSAGE_WORDS, PASSAGES, all_figures, human_sets
 from training.measures.words import passages_of, words_of, words_written
 
-NARROW = {
-    "transformer": {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 16},
-    "gru": {"embedding_size": 16, "hidden_size": 24, "context_length": 16},
-    "bdh": {"width": 16, "n_neurons": 64, "n_layers": 2, "context_length": 16},
-}
-
 
 @pytest.fixture(scope="module")
 def corpus(tiny_corpus):
@@ -56,11 +49,7 @@ def random_model(name: str, tiny_corpus: Path) -> LanguageModel:
     from training.data import open_corpus
 
     tokenizer = open_corpus(tiny_corpus).summary.open_tokenizer(tiny_corpus)
-    torch.manual_seed(5)
-    config = preset_config(name, "compact", vocab_size=tokenizer.n_vocab, **NARROW[name])
-    model = build_model(config).eval()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
+    model = narrow_model(name, std=0.3, seed=5, vocab_size=tokenizer.n_vocab)
     return LanguageModel(name, model, tokenizer, {})
 
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from conftest import narrow_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,25 +12,16 @@ from polishgen import evaluation
 from polishgen.errors import ParameterError
 from polishgen.evaluation import byte_lengths, text_loss
 from polishgen.language_model import LanguageModel
-from polishgen.models import ARCHITECTURES, build_model, preset_config
+from polishgen.models import ARCHITECTURES
 from polishgen.normalise import normalise
 from polishgen.tokenizer import Tokenizer
 
-NARROW = {
-    "transformer": {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 16},
-    "gru": {"embedding_size": 16, "hidden_size": 24, "context_length": 16},
-    "bdh": {"width": 16, "n_neurons": 64, "n_layers": 2, "context_length": 16},
-}
 BYTES = {bytes([byte]): byte for byte in range(256)}
 TOKENIZER = Tokenizer.from_ranks(BYTES | {"ą".encode(): 256, "ć".encode(): 257, b" k": 258})
 
 
 def random_model(name: str) -> LanguageModel:
-    torch.manual_seed(0)
-    changes = {"vocab_size": TOKENIZER.n_vocab, **NARROW[name]}
-    model = build_model(preset_config(name, "compact", **changes)).double().eval()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
+    model = narrow_model(name, std=0.3, vocab_size=TOKENIZER.n_vocab).double()
     return LanguageModel(name, model, TOKENIZER, {})
 
 

@@ -7,6 +7,7 @@ import unicodedata
 import numpy as np
 import pytest
 import torch
+from conftest import narrow_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,28 +16,18 @@ from polishgen.decoding import TorchDecoder
 from polishgen.errors import ParameterError
 from polishgen.generate import StopWatcher, mask_first_token, stream_pieces
 from polishgen.language_model import LanguageModel
-from polishgen.models import ARCHITECTURES, build_model, preset_config
+from polishgen.models import ARCHITECTURES
 from polishgen.parameters import GenerationConfig
 from polishgen.tokenizer import Tokenizer
 
-NARROW = {
-    "transformer": {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 24},
-    "gru": {"embedding_size": 16, "hidden_size": 24},
-    "bdh": {"width": 16, "n_neurons": 64, "n_layers": 2},
-}
 BYTES = Tokenizer.from_ranks({bytes([value]): value for value in range(256)})
 PROMPT = "Żółw szedł"
 
 
 def byte_model(architecture: str, std: float = 0.5) -> LanguageModel:
     """A narrow random model over single bytes."""
-    torch.manual_seed(0)
-    model = build_model(
-        preset_config(architecture, "compact", vocab_size=257, **NARROW[architecture])
-    )
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=std)
-    return LanguageModel(architecture, model.double().eval(), BYTES, {})
+    model = narrow_model(architecture, std=std)
+    return LanguageModel(architecture, model.double(), BYTES, {})
 
 
 class Scripted(torch.nn.Module):
@@ -101,10 +92,10 @@ def test_bench_compares_the_ways_on_one_text(architecture):
     assert (with_state.way, window.way) == ("PyTorch", "re-running the window")
     assert with_state.same_as_pytorch == window.same_as_pytorch == with_state.tokens
     assert with_state.tokens_per_second > 0 and window.first_token_seconds > 0
-    # Beyond a context of 24 the window forgets; the transformer's own window is not the same.
+    # Beyond a context of 16 the window forgets; the transformer's own window is not the same.
     decoder = WindowDecoder(lm.model)
     decoder.prefill([65] * 40)
-    assert len(decoder.tokens) == (24 if architecture == "transformer" else 40)
+    assert len(decoder.tokens) == 16
 
 
 def test_threads_get_what_each_would_get_alone():
@@ -150,9 +141,7 @@ def test_a_space_at_the_end_of_the_prompt_is_the_first_tokens_own():
     assert text_of(say(" kot", prompt="Był sobie ")) == "kot"
     ranks = {bytes([value]): value for value in range(256)} | {b" k": 256}
     tokenizer = Tokenizer.from_ranks(ranks)
-    torch.manual_seed(1)
-    model = build_model(preset_config("gru", "compact", vocab_size=258, **NARROW["gru"]))
-    lm = LanguageModel("gru", model.eval(), tokenizer, {})
+    lm = LanguageModel("gru", narrow_model("gru", seed=1, vocab_size=258), tokenizer, {})
     for seed in range(10):
         first = next(lm.stream("Ala ", seed=seed, temperature=2.0, min_p=0.0))
         assert tokenizer.token_bytes(first.token_ids[0]).startswith(b" ")

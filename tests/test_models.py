@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from conftest import NARROW, narrow_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,22 +21,12 @@ from polishgen.models import (
 from polishgen.models.rotary import rotary_factors, rotate
 
 VOCABULARY = 50
-SMALL = {
-    "gru": {"embedding_size": 16, "hidden_size": 24},
-    "transformer": {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 16},
-    "bdh": {"width": 16, "n_neurons": 64, "n_layers": 3},
-}
 FLAVOURS = [(name, preset) for name in ARCHITECTURES for preset in ("seed", "compact")]
 
 
 def small_model(architecture: str, preset: str) -> torch.nn.Module:
     """A narrow float64 model of the preset's flavour with weights far from their start values."""
-    torch.manual_seed(0)
-    changes = {"vocab_size": VOCABULARY, "dropout": 0.0, **SMALL[architecture]}
-    model = build_model(preset_config(architecture, preset, **changes)).double().eval()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    return model
+    return narrow_model(architecture, preset, std=0.3, vocab_size=VOCABULARY).double()
 
 
 def read(model, tokens, cuts):
@@ -128,7 +119,7 @@ def test_text_many_contexts_long_stays_finite(architecture, preset):
 
 
 def test_gru_moves_slowly_even_under_bfloat16_autocast():
-    model = build_model(preset_config("gru", "compact", vocab_size=VOCABULARY, **SMALL["gru"]))
+    model = build_model(preset_config("gru", "compact", vocab_size=VOCABULARY, **NARROW["gru"]))
     for name, parameter in model.gru.named_parameters():
         torch.nn.init.zeros_(parameter)
         if name.startswith("bias_ih"):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from conftest import NARROW
 from safetensors.torch import load_file
 
 import polishgen
@@ -20,12 +21,8 @@ from training.state import load_state
 from training.train import main
 
 ROOT = Path(__file__).parent.parent
-NARROW = {
-    "transformer": {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 16},
-    "gru": {"embedding_size": 16, "hidden_size": 24, "dropout": 0.2},
-    "bdh": {"width": 16, "n_neurons": 64, "n_layers": 2, "dropout": 0.2},
-}
 MODELS = tuple(NARROW)
+DROPOUT = {name: {"dropout": 0.2} for name in ("gru", "bdh")}
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +47,7 @@ def arguments(model: str, corpus: Path, run: Path, **changes: object) -> list[st
         "checkpoint_interval": 4,
         "warmup_steps": 3,
         "mixed_precision": "no",
-        "model_options": json.dumps(NARROW[model]),
+        "model_options": json.dumps(NARROW[model] | DROPOUT.get(model, {})),
         **changes,
     }
     flags = [["--" + name.replace("_", "-"), str(value)] for name, value in options.items()]

@@ -1,0 +1,22 @@
+"""The bundled models are those that they were: shuffled or mixed-up weights would show here."""
+
+import json
+
+import pytest
+from golden import FILE, golden
+
+import polishgen
+from polishgen.checkpoint import bundled_names
+
+GOLDEN = json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def test_every_bundled_model_has_golden_values():
+    assert set(GOLDEN) == {*bundled_names(), "chorus"}, "run python -m tests.golden"
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_a_page_of_prose_and_the_first_sentence_are_as_they_were(name):
+    now, before = golden(polishgen.load(name)), GOLDEN[name]
+    assert now["bits_per_byte"] == pytest.approx(before["bits_per_byte"], abs=2e-4)
+    assert now["sentence"] == before["sentence"]
