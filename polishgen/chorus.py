@@ -55,19 +55,15 @@ def chorus_of(models: Sequence[LanguageModel]) -> LanguageModel:
     """
     if len(models) < 2:
         raise CheckpointError(f"a chorus takes two models or more, there are {len(models)}")
-    first = models[0].tokenizer
     for other in models[1:]:
-        same = first.n_vocab == other.tokenizer.n_vocab and all(
-            first.token_bytes(token) == other.tokenizer.token_bytes(token)
-            for token in range(first.n_vocab)
-        )
-        if not same:
+        if other.tokenizer.digest != models[0].tokenizer.digest:
             raise CheckpointError(
                 f"{models[0].name} and {other.name} have different tokenizers: no chorus of them"
             )
     file = checkpoint.BUNDLED / CHORUS / METRICS_FILE
     metrics = read_json(file) if file.is_file() else {}
-    return LanguageModel(CHORUS, Chorus([lm.model for lm in models]).eval(), first, metrics)
+    chorus = Chorus([lm.model for lm in models]).eval()
+    return LanguageModel(CHORUS, chorus, models[0].tokenizer, metrics)
 
 
 def load_bundled(device: str | torch.device = "cpu") -> list[LanguageModel]:

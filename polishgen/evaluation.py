@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polishgen.errors import ParameterError
-from polishgen.generate import document_prefix
+from polishgen.normalise import normalise
 from polishgen.tokenizer import Tokenizer
 
 # Tokens that go through the model at once, in all rows; of one row at least so many.
@@ -49,9 +49,8 @@ class TextLoss:
 
 def byte_lengths(tokenizer: Tokenizer) -> Tensor:
     """UTF-8 bytes behind each token, (n_vocab,) int64; 0 for special tokens."""
-    n_text = tokenizer.boundary_id - len(getattr(tokenizer, "genres", ()))
-    sizes = [len(tokenizer.token_bytes(token)) for token in range(n_text)]
-    return torch.tensor(sizes + [0] * (tokenizer.n_vocab - n_text))
+    sizes = [len(tokenizer.token_bytes(token)) for token in range(tokenizer.n_ranks)]
+    return torch.tensor(sizes + [0] * (tokenizer.n_vocab - tokenizer.n_ranks))
 
 
 @torch.inference_mode()
@@ -88,11 +87,12 @@ def text_loss(
     genre: str | None = None,
     batch_size: int = 8,
 ) -> TextLoss:
-    """Loss over documents, texts or their tokens, as if each were scored alone.
+    """Loss over documents as if each were scored alone.
 
-    `genre`: of all of them. `batch_size`: documents read side by side at most.
+    `documents`: texts, which are normalised, or their tokens. `genre`: of all of them.
+    `batch_size`: documents read side by side at most.
     """
-    encoded = (tokenizer.encode(d) if isinstance(d, str) else d for d in documents)
+    encoded = (tokenizer.encode(normalise(d)) if isinstance(d, str) else d for d in documents)
     rows = sorted((row for row in encoded if len(row)), key=len)
     if not rows:
         raise ParameterError("documents", documents, "texts, not all of them empty")
@@ -103,7 +103,7 @@ def text_loss(
         # Not much padding: documents at least half as long as the longest.
         batch = [row for row in rows[-batch_size:] if 2 * len(row) >= len(rows[-1])]
         del rows[-len(batch) :]
-        for logits, targets in predictions(model, document_prefix(tokenizer, genre), batch):
+        for logits, targets in predictions(model, tokenizer.prefix(genre), batch):
             losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
             nats += losses.double().sum().item()
     return TextLoss(nats, n_tokens, n_bytes)

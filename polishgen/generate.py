@@ -103,7 +103,7 @@ def stream_pieces(
     characters, watcher = StreamingDecoder(tokenizer), StopWatcher(config.stop)
     held_space = prompt.endswith(" ")
     tokens = tokenizer.encode(prompt[:-1] if held_space else prompt)
-    tokens = [*document_prefix(tokenizer, config.genre), *tokens]
+    tokens = [*tokenizer.prefix(config.genre), *tokens]
     seen = np.zeros(tokenizer.n_vocab, bool)
     seen[tokens] = True
     logits = decoder.prefill(tokens)
@@ -111,7 +111,8 @@ def stream_pieces(
     for count in range(1, config.max_new_tokens + 1):
         token = sample_token(allowed, seen, config, generator)
         seen[token] = True
-        ended = token == tokenizer.boundary_id
+        # Any special token: after a genre's, too, another document would begin.
+        ended = token >= tokenizer.n_ranks
         text = "" if ended else characters.push(token)
         if held_space and text:
             text, held_space = text[1:], False
@@ -176,9 +177,3 @@ def begins_no_word_part(tokenizer: Tokenizer) -> np.ndarray:
     decoders = (StreamingDecoder(tokenizer) for _ in range(tokenizer.n_vocab))
     texts = (decoder.push(token) for token, decoder in enumerate(decoders))
     return np.array([text[:1] not in ("", "\ufffd") and not in_word(text[0]) for text in texts])
-
-
-def document_prefix(tokenizer: Tokenizer, genre: str | None) -> list[int]:
-    """The tokens that stand before a text: the document boundary, and its genre's if it has one."""
-    prefix = getattr(tokenizer, "prefix", None)
-    return prefix(genre) if prefix else [tokenizer.boundary_id]

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from polishgen.errors import ParameterError, check_int
-from polishgen.generate import document_prefix
 from polishgen.language_model import LanguageModel
 from polishgen.models.bdh import BDH
 from polishgen.tokenizer import StreamingDecoder
@@ -99,7 +98,7 @@ def neuron_activity(lm: LanguageModel, text: str) -> NeuronActivity:
     if not isinstance(model, BDH):
         raise ParameterError("model", lm.name, "a BDH: the others have no such neurons")
     tokens = lm.text_tokens(text)
-    prefix = document_prefix(lm.tokenizer, None)
+    prefix = lm.tokenizer.prefix()
     inputs = torch.tensor([[*prefix, *tokens]], device=next(model.parameters()).device)
     state, active, shares, firing = None, [], [], []
     for chunk in inputs.split(CHUNK_TOKENS, dim=1):

@@ -17,10 +17,10 @@ from polishgen.checkpoint import find_folder, load_checkpoint
 from polishgen.decoding import make_decoder
 from polishgen.errors import ParameterError, check_int, check_str
 from polishgen.evaluation import NO_TARGET, TextLoss, predictions
-from polishgen.generate import Piece, document_prefix, stream_pieces
+from polishgen.generate import Piece, stream_pieces
 from polishgen.models import parameter_count
 from polishgen.normalise import normalise
-from polishgen.parameters import GenerationConfig, check_genre
+from polishgen.parameters import GenerationConfig
 from polishgen.tokenizer import Tokenizer
 
 MAX_TEXT_LENGTH = 1_000_000
@@ -92,7 +92,7 @@ class LanguageModel:
         """
         check_str("prompt", prompt, MAX_TEXT_LENGTH)
         config = GenerationConfig(**options)
-        check_genre(config.genre, getattr(self.tokenizer, "genres", ()))
+        self.tokenizer.prefix(config.genre)  # refuses a genre that it does not know
         check_int("n_alternatives", n_alternatives, 0, 100)
         decoder = make_decoder(self.model)
         return stream_pieces(decoder, self.tokenizer, normalise(prompt), config, n_alternatives)
@@ -135,8 +135,7 @@ class LanguageModel:
 
         Yields the tokens (n,) int64 and log-probabilities (n, vocab_size) float64.
         """
-        check_genre(genre, getattr(self.tokenizer, "genres", ()))
-        prefix = document_prefix(self.tokenizer, genre)
+        prefix = self.tokenizer.prefix(genre)
         for logits, targets in predictions(self.model, prefix, [tokens]):
             read = targets[0] != NO_TARGET
             yield targets[0][read].cpu(), logits[0][read].double().log_softmax(-1).cpu()

@@ -3,7 +3,6 @@
 The command line, the page's sliders, the API and the error messages follow from these records.
 """
 
-from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Annotated, Any, Self
 
@@ -164,10 +163,3 @@ class GenerationConfig(SamplingConfig):
         description="the prompt's last word is complete: the text goes on with a new word, "
         "punctuation or a line",
     )
-
-
-def check_genre(genre: str | None, genres: Sequence[str]) -> str | None:
-    """`genre` if it is None or one of a model's `genres`; `ParameterError` otherwise."""
-    if genre is not None and genre not in genres:
-        raise ParameterError("genre", genre, " or ".join(["None", *genres]))
-    return genre

@@ -21,11 +21,11 @@ pytest.importorskip("numba", reason="without Numba all decoding is PyTorch's")
 VOCABULARY = 61
 SMALL = {
     ("transformer", "compact"): {"width": 32, "n_layers": 3, "n_heads": 2, "context_length": 16},
-    ("transformer", "seed"): {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 16},
+    ("transformer", "report"): {"width": 32, "n_layers": 2, "n_heads": 2, "context_length": 16},
     ("gru", "compact"): {"embedding_size": 17, "hidden_size": 30},
-    ("gru", "seed"): {"embedding_size": 17, "hidden_size": 30},
+    ("gru", "report"): {"embedding_size": 17, "hidden_size": 30},
     ("bdh", "compact"): {"width": 18, "n_neurons": 64, "n_heads": 4, "n_layers": 3},
-    ("bdh", "seed"): {"width": 18, "n_neurons": 64, "n_heads": 2, "n_layers": 2},
+    ("bdh", "report"): {"width": 18, "n_neurons": 64, "n_heads": 2, "n_layers": 2},
 }
 FLAVOURS = sorted(SMALL)
 HELD_OUT = """

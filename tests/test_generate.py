@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from polishgen.bench import WindowDecoder, measure_decoding
 from polishgen.decoding import TorchDecoder
 from polishgen.errors import ParameterError
+from polishgen.evaluation import text_loss
 from polishgen.generate import StopWatcher, mask_first_token, stream_pieces
 from polishgen.language_model import LanguageModel
 from polishgen.models import ARCHITECTURES
@@ -315,3 +316,40 @@ def test_pieces_tell_what_else_the_model_expected():
         tokens += piece.token_ids
     with pytest.raises(ParameterError, match="n_alternatives"):
         lm.stream(PROMPT, n_alternatives=-1)
+
+
+KNOWS_GENRES = Tokenizer.from_ranks(
+    {bytes([value]): value for value in range(256)}, ("tale", "novel")
+)
+
+
+def test_a_genre_stands_before_the_text():
+    model = narrow_model("gru", std=0.5, vocab_size=KNOWS_GENRES.n_vocab).double()
+    lm = LanguageModel("gru", model, KNOWS_GENRES, {})
+    prefix = [KNOWS_GENRES.boundary_id, 256]
+    tokens = torch.tensor([[*prefix, *PROMPT.encode()]])
+    with torch.inference_mode():
+        logs = model(tokens)[0][0].log_softmax(-1)
+    expected = logs[1:-1].gather(1, tokens[0, 2:, None])[:, 0].tolist()
+    assert lm.score(PROMPT, genre="tale").logprobs == pytest.approx(expected)
+    assert lm.score(PROMPT).logprobs != pytest.approx(expected)
+    loss = text_loss(model, KNOWS_GENRES, [PROMPT], genre="tale")
+    assert loss.nats == pytest.approx(-sum(expected))
+    options = {"temperature": 0.0, "max_new_tokens": 1, "starts_new_word": False}
+    (first,) = lm.stream(PROMPT, genre="tale", **options)
+    assert first.token_ids == (logs[-1].argmax().item(),)
+    for call in (lm.score, lm.stream):
+        with pytest.raises(ParameterError, match=r"genre='poem'.*tale, novel"):
+            call(PROMPT, genre="poem")
+
+
+def test_special_tokens_end_the_text_and_are_never_shown():
+    model = narrow_model("gru", std=0.5, vocab_size=KNOWS_GENRES.n_vocab)
+    lm = LanguageModel("gru", model, KNOWS_GENRES, {})
+    ends = set()
+    for seed in range(60):
+        pieces = list(lm.stream("A", seed=seed, temperature=5.0, min_p=0.0, max_new_tokens=40))
+        assert "<|" not in text_of(pieces)
+        if pieces[-1].finish_reason == "boundary":
+            ends.add(pieces[-1].token_ids[0])
+    assert ends == {256, 257, KNOWS_GENRES.boundary_id}

@@ -21,7 +21,7 @@ from polishgen.models import (
 from polishgen.models.rotary import rotary_factors, rotate
 
 VOCABULARY = 50
-FLAVOURS = [(name, preset) for name in ARCHITECTURES for preset in ("seed", "compact")]
+FLAVOURS = [(name, preset) for name in ARCHITECTURES for preset in ("report", "compact")]
 
 
 def small_model(architecture: str, preset: str) -> torch.nn.Module:
@@ -46,20 +46,20 @@ def relative_difference(a, b):
     ("architecture", "count"),
     [("transformer", 87_802_805), ("gru", 79_871_669), ("bdh", 76_507_648)],
 )
-def test_seed_presets_have_the_reports_parameter_counts(architecture, count):
+def test_report_presets_have_the_reports_parameter_counts(architecture, count):
     with torch.device("meta"):
-        assert parameter_count(build_model(PRESETS[architecture, "seed"])) == count
+        assert parameter_count(build_model(PRESETS[architecture, "report"])) == count
 
 
 def test_four_heads_of_the_first_run_change_no_count():
     with torch.device("meta"):
-        model = build_model(preset_config("transformer", "seed", n_heads=4))
+        model = build_model(preset_config("transformer", "report", n_heads=4))
     assert parameter_count(model) == 87_802_805
 
 
 def test_gru_sizes_as_printed_in_the_report_do_not_give_its_count():
     with torch.device("meta"):
-        model = build_model(preset_config("gru", "seed", embedding_size=384, hidden_size=768))
+        model = build_model(preset_config("gru", "report", embedding_size=384, hidden_size=768))
     assert parameter_count(model) == 121_821_749
 
 
@@ -183,7 +183,7 @@ def test_bdh_agrees_with_the_papers_equations(half_lives):
     x = (E_x v)+, a = LN(Σ_{τ<t} damping^{t-τ} v_τ (x_τᵀ R^{t-τ} x_t)), y = (E_y a)+ ⊙ x,
     v ← LN(v + LN(Σ_heads D y)).
     """
-    config = small_model("bdh", "seed").config.replace(
+    config = small_model("bdh", "report").config.replace(
         n_heads=2, n_neurons=16, width=6, half_lives=half_lives
     )
     model = build_model(config).double()
@@ -242,7 +242,7 @@ def test_transformer_attention_is_softmax_over_the_window():
 
 def test_learned_positions_restart_half_a_context_apart():
     """Beyond the table, logits are those of a fresh window that began at the last half context."""
-    model = small_model("transformer", "seed")
+    model = small_model("transformer", "report")
     context = model.config.context_length
     tokens = torch.randint(0, VOCABULARY, (1, 5 * context))
     with torch.no_grad():

@@ -575,9 +575,9 @@ def test_a_private_space(hub: Hub, bundled: Path, logged_in):
 MOST_MEMORY = 1_500_000_000
 
 
-def save_seed_checkpoint(folder: Path, architecture: str) -> Path:
+def save_report_checkpoint(folder: Path, architecture: str) -> Path:
     """A model of the report's size, with random weights and an invented vocabulary of that size."""
-    config = preset_config(architecture, "seed")
+    config = preset_config(architecture, "report")
     single = [bytes([byte]) for byte in range(256)]
     others = (number.to_bytes(3, "big") for number in range(config.vocab_size - 257))
     ranks = {token: rank for rank, token in enumerate((*single, *others))}
@@ -590,7 +590,7 @@ def save_seed_checkpoint(folder: Path, architecture: str) -> Path:
 def test_the_reports_sizes_round_trip_in_reasonable_memory(
     hub: Hub, tmp_path: Path, architecture: str
 ):
-    folder = save_seed_checkpoint(tmp_path / "seed", architecture)
+    folder = save_report_checkpoint(tmp_path / "report", architecture)
     size = (folder / "model.safetensors").stat().st_size
     assert size > 150_000_000
     # Not `ru_maxrss`: it starts from what the process that started this one held.

@@ -123,9 +123,9 @@ class TrainingConfig:
 
 
 # The report trained with AdamW at a constant rate on windows drawn anywhere in the text.
-SEED = TrainingConfig(
+REPORT = TrainingConfig(
     model="transformer",
-    preset="seed",
+    preset="report",
     data="runs/data/cl100k",
     max_steps=50_000,
     batch_size=32,
@@ -146,15 +146,15 @@ SEED = TrainingConfig(
 COMPACT = TrainingConfig(model="transformer")
 
 RECIPES: dict[tuple[str, str], TrainingConfig] = {
-    ("transformer", "seed"): SEED,
+    ("transformer", "report"): REPORT,
     # Its own first run: half the batch, four heads.
-    ("transformer", "seed-first"): replace(
-        SEED, batch_size=16, eval_tokens=50 * 16 * 128, model_options={"n_heads": 4}
+    ("transformer", "report-first"): replace(
+        REPORT, batch_size=16, eval_tokens=50 * 16 * 128, model_options={"n_heads": 4}
     ),
-    ("gru", "seed"): replace(SEED, model="gru", learning_rate=1e-3),
+    ("gru", "report"): replace(REPORT, model="gru", learning_rate=1e-3),
     # The authors' defaults.
-    ("bdh", "seed"): replace(
-        SEED,
+    ("bdh", "report"): replace(
+        REPORT,
         model="bdh",
         max_steps=10_000,
         sequence_length=512,

@@ -1,9 +1,9 @@
 """Starts the processes that `accelerate launch --cpu --num_processes N` leaves to MPI.
 
-On a CPU that launcher starts one process, tells it the address to meet the others at, and expects
-`mpirun` to have started those. Where there is no MPI, the one process ends up alone and trains on
-1/N of the batch without a word. Here it finds out how many were asked for and lets torch's elastic
-launcher start them all.
+On a CPU accelerate's launcher (1.15.0) starts one process, tells it the address to meet the others
+at, and expects `mpirun` to have started those. Where there is no MPI, the one process ends up alone
+and trains on 1/N of the batch without a word. Here it finds out how many were asked for and lets
+torch's elastic launcher start them all.
 """
 
 import os

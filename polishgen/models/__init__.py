@@ -25,9 +25,9 @@ ARCHITECTURES = tuple(MODELS)
 CL100K_SIZE = 100_277
 POLISH_SIZE = 8_192
 
-# "seed" is the report's model to the parameter, over cl100k_base; "compact" is what the app ships.
+# "report": the report's model to the parameter, over cl100k_base; "compact": what the app ships.
 PRESETS: dict[tuple[str, str], ModelConfig] = {
-    ("transformer", "seed"): TransformerConfig(
+    ("transformer", "report"): TransformerConfig(
         vocab_size=CL100K_SIZE,
         width=384,
         n_layers=6,
@@ -40,10 +40,10 @@ PRESETS: dict[tuple[str, str], ModelConfig] = {
         bias=True,
         dropout=0.2,
     ),
-    ("gru", "seed"): GRUConfig(
+    ("gru", "report"): GRUConfig(
         vocab_size=CL100K_SIZE, embedding_size=256, hidden_size=512, n_layers=2, context_length=128
     ),
-    ("bdh", "seed"): BDHConfig(
+    ("bdh", "report"): BDHConfig(
         vocab_size=CL100K_SIZE, width=256, n_neurons=32_768, n_heads=4, n_layers=6, dropout=0.1
     ),
     ("transformer", "compact"): TransformerConfig(

@@ -4,7 +4,7 @@ Notable:
 - rotary positions: attention reaches `context_length` tokens back, itself included, in training and
   in decoding alike. The state is a rolling key/value cache of that length, so a text may be of any
   length; stacked layers see up to n_layers × context_length tokens back.
-- learned positions (the seed preset): a position table has an end, so two windows run half a
+- learned positions (the report preset): a position table has an end, so two windows run half a
   context apart, see `windows.py`.
 - optional residual scalars, learned: before each block x becomes r x + e x₀, where x₀ is the
   normalised embedding (nanochat, modded-nanogpt), and in each but the first, values become

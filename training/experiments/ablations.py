@@ -52,7 +52,7 @@ ABLATIONS = (
         "report",
         MODEL,
         "all",
-        {name: str(getattr(RECIPES[MODEL, "seed"], name)) for name in OPTIMIZATION},
+        {name: str(getattr(RECIPES[MODEL, "report"], name)) for name in OPTIMIZATION},
     ),
 )
 
