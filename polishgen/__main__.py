@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 import torch
 
@@ -12,7 +11,7 @@ from polishgen.bench import PROMPT, measure_decoding, speed_table
 from polishgen.chorus import chorus_of, load_bundled
 from polishgen.errors import CheckpointError, PolishgenError, check_int
 from polishgen.language_model import LanguageModel, load
-from polishgen.parameters import GenerationConfig, in_words, number_from_text
+from polishgen.parameters import GenerationConfig, add_options
 
 
 def generate(options: argparse.Namespace) -> None:
@@ -105,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("prompt", nargs="?", default=PROMPT, help="- reads standard input")
     make.add_argument("--model", default="transformer", help=model_help)
     make.add_argument("--revision", help="branch, tag or commit on the Hub")
-    add_generation_options(make)
+    add_options(make, GenerationConfig)
     make.set_defaults(run=generate)
 
     judge = commands.add_parser("score", help="perplexity and bits per byte of a text")
@@ -124,25 +123,6 @@ def parser() -> argparse.ArgumentParser:
     speed.add_argument("--app", action="store_true", help="measure the page instead")
     speed.set_defaults(run=bench)
     return top
-
-
-def add_generation_options(command: argparse.ArgumentParser) -> None:
-    """An option for each field of `GenerationConfig`, which checks what is given."""
-    for name, field in GenerationConfig.model_fields.items():
-        schema = GenerationConfig.schema_of(name)
-        details: dict[str, Any] = {"type": number_from_text}
-        if schema.get("type") == "boolean":
-            details = {"action": argparse.BooleanOptionalAction}
-        elif schema.get("type") == "array":
-            details = {"action": "append"}
-        elif field.annotation == str | None:
-            details = {}
-        command.add_argument(
-            "--" + name.replace("_", "-"),
-            default=argparse.SUPPRESS,
-            help=f"{field.description} ({in_words(schema)}; default: {field.default})",
-            **details,
-        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

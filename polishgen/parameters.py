@@ -3,6 +3,9 @@
 The command line, the page's sliders, the API and the error messages follow from these records.
 """
 
+import json
+from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
+from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Annotated, Any, Self
 
@@ -86,12 +89,42 @@ class Record(BaseModel):
         return ParameterError(name, values.get(name), in_words(cls.schema_of(name)))
 
 
+def add_options(
+    parser: ArgumentParser, record: type[Record], left_out: Collection[str] = ()
+) -> None:
+    """A command-line option for each field of `record`, which checks what is given.
+
+    An option that is not given leaves nothing in the parsed options.
+    """
+    for name in record.model_fields:
+        if name in left_out:
+            continue
+        schema = record.schema_of(name)
+        details: dict[str, Any] = {"type": number_from_text}
+        if schema.get("type") == "boolean":
+            details = {"action": BooleanOptionalAction}
+        elif schema.get("type") == "array":
+            details = {"action": "append"}
+        elif schema.get("type") == "object":
+            details = {"type": json.loads}
+        elif schema.get("type") == "string" or record.model_fields[name].annotation == str | None:
+            details = {}
+        default = json.dumps(schema.get("default"))
+        parser.add_argument(
+            "--" + name.replace("_", "-"),
+            default=SUPPRESS,
+            help=f"{schema['description']} ({in_words(schema)}; default: {default})",
+            **details,
+        )
+
+
 NOUNS = {
     "integer": ("a whole number", "whole numbers"),
     "number": ("a number", "numbers"),
     "string": ("text", "texts"),
     "boolean": ("True or False", "True or False"),
     "null": ("None", "None"),
+    "object": ("a JSON object", "JSON objects"),
 }
 
 

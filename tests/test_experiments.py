@@ -21,7 +21,7 @@ from training.prepare import PrepareConfig, prepare
 AUTHORS = ("Nowak, Anna", "Nowak, Anna (1850-1900)", "Lis, Jan", "Wilk, Ewa", "Sowa, Olga")
 TINY = {
     "model_options": json.dumps({"width": 32, "n_layers": 1, "n_heads": 2, "context_length": 16}),
-    "batch_size": "4",
+    "micro_batch_size": "4",
     "sequence_length": "16",
     "eval_tokens": "256",
     "warmup_steps": "2",
@@ -114,7 +114,7 @@ def test_compute_is_counted_as_by_hand(base, tmp_path, monkeypatch):
         config = runs.recipe(Experiment("", model), tmp_path)
         assert runs.multiplications_per_step(config) == expected
     # Steps of half the rows cost half as much.
-    halved = Experiment("", "bdh", options={"batch_size": "4"})
+    halved = Experiment("", "bdh", options={"micro_batch_size": "4"})
     assert runs.equal_steps(halved, tmp_path, 600) == 1200
     # A wider head leaves fewer steps.
     steps = runs.equal_steps(Experiment("", "transformer", "vocabulary-16k"), tmp_path, 60_000)
@@ -168,7 +168,7 @@ def test_tiny_trials_from_data_to_table(base, tmp_path, monkeypatch, capsys):
         Experiment(name, "gru", options={**TINY, "model_options": json.dumps(narrow), **changes})
         for name, changes in {
             "recipe": {},
-            "rows-2": {"batch_size": "2"},
+            "rows-2": {"micro_batch_size": "2"},
             "still": {"learning_rate": "0"},
         }.items()
     )

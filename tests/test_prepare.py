@@ -424,7 +424,7 @@ def test_the_command_fetches_a_data_set_and_tells_what_it_did(tmp_path, monkeypa
     "arguments, message",
     [
         (["--source", "none.jsonl.zst"], "there is no file or folder none.jsonl.zst"),
-        (["--fraction", "2"], "fraction=2.0 is not allowed: it must be a number from 0.0001 to 1"),
+        (["--fraction", "2"], "fraction=2 is not allowed: it must be a number from 0.0001 to 1"),
         (["--source", "tales.jsonl", "--out", "tales.jsonl"], "exists: 'tales.jsonl'"),
     ],
 )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from training.corpus.cleaning import Document
 from training.corpus.sources import SourceError, read_documents
 
-NAME = "bajki"
+NAME = "powiastki"
 DATA, MANIFEST = f"{NAME}.jsonl.zst", f"{NAME}.manifest"
 
 

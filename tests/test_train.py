@@ -4,6 +4,8 @@ import csv
 import json
 import math
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +19,9 @@ from conftest import NARROW
 from safetensors.torch import load_file
 
 import polishgen
+from training.prepare import PrepareConfig, prepare
 from training.state import load_state
-from training.train import main
+from training.train import Run, main
 
 ROOT = Path(__file__).parent.parent
 MODELS = tuple(NARROW)
@@ -39,7 +42,7 @@ def arguments(model: str, corpus: Path, run: Path, **changes: object) -> list[st
         "data": corpus,
         "run": run,
         "max_steps": 24,
-        "batch_size": 4,
+        "micro_batch_size": 4,
         "gradient_accumulation_steps": 1,
         "sequence_length": 24,
         "eval_interval": 8,
@@ -161,8 +164,6 @@ def test_half_precision_learns_as_much(model, tiny_corpus, tmp_path):
 
 def stop_after(monkeypatch, step: int):
     """Makes the run send itself Ctrl-C once it has done `step` steps."""
-    from training.train import Run
-
     original = Run.train_step
 
     def train_step(self):
@@ -214,8 +215,8 @@ def launch_two(options: list[str]) -> None:
 def test_two_processes_train_as_one_with_the_doubled_batch(model, tiny_corpus, tmp_path):
     narrow = json.dumps(NARROW[model] | {"dropout": 0.0})
     common = {"max_steps": 8, "model_options": narrow, "checkpoint_interval": 4}
-    launch_two(arguments(model, tiny_corpus, tmp_path / "two", batch_size=2, **common))
-    assert main(arguments(model, tiny_corpus, tmp_path / "one", batch_size=4, **common)) == 0
+    launch_two(arguments(model, tiny_corpus, tmp_path / "two", micro_batch_size=2, **common))
+    assert main(arguments(model, tiny_corpus, tmp_path / "one", micro_batch_size=4, **common)) == 0
     assert load_state(tmp_path / "two/states/step-0000008")["made_of"]["processes"] == 2
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name in one:
@@ -225,9 +226,9 @@ def test_two_processes_train_as_one_with_the_doubled_batch(model, tiny_corpus, t
 def test_gradient_accumulation_equals_the_larger_batch(tiny_corpus, tmp_path):
     narrow = json.dumps(NARROW["transformer"])
     common = {"max_steps": 5, "optimizer": "adamw", "model_options": narrow}
-    run = arguments("transformer", tiny_corpus, tmp_path / "a", batch_size=8, **common)
+    run = arguments("transformer", tiny_corpus, tmp_path / "a", micro_batch_size=8, **common)
     assert main(run) == 0
-    run = arguments("transformer", tiny_corpus, tmp_path / "b", batch_size=4, **common)
+    run = arguments("transformer", tiny_corpus, tmp_path / "b", micro_batch_size=4, **common)
     assert main([*run, "--gradient-accumulation-steps", "2"]) == 0
     a, b = weights(tmp_path / "a"), weights(tmp_path / "b")
     for name in a:
@@ -247,3 +248,159 @@ def test_errors_are_one_line_and_nothing_is_overwritten(tiny_corpus, tmp_path, c
     assert "training.prepare" in capsys.readouterr().err
     assert main(arguments("gru", tiny_corpus, tmp_path / "x", learning_rate=7)) == 2
     assert "learning_rate" in capsys.readouterr().err
+
+
+# A run knows how it was made
+
+
+@pytest.fixture(scope="module")
+def stopped_run(tiny_corpus, tmp_path_factory) -> Path:
+    """A run of the GRU, trained for 12 steps."""
+    AcceleratorState._reset_state()
+    run = tmp_path_factory.mktemp("stopped") / "run"
+    assert main(arguments("gru", tiny_corpus, run, max_steps=12, learning_rate=0.01)) == 0
+    return run
+
+
+def resumed(run: Path, *options: str) -> list[str]:
+    return ["--model", "gru", "--run", str(run), "--resume", *options]
+
+
+def test_resume_takes_over_the_options_that_the_run_had(stopped_run, tiny_corpus, tmp_path):
+    shutil.copytree(stopped_run, tmp_path / "on")
+    assert main(resumed(tmp_path / "on", "--max-steps", "24")) == 0
+    whole = arguments("gru", tiny_corpus, tmp_path / "whole", max_steps=24, learning_rate=0.01)
+    assert main(whole) == 0
+    assert_same_weights(tmp_path / "whole", tmp_path / "on")
+    config = json.loads((tmp_path / "on" / "training.json").read_text())
+    assert config == json.loads((tmp_path / "whole" / "training.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("learning_rate", "0.02"),
+        ("micro_batch_size", "2"),
+        ("sequence_length", "12"),
+        ("optimizer", "muon"),
+        ("seed", "2"),
+        ("mix", '{"novel": 2}'),
+        ("model_options", '{"hidden_size": 32}'),
+        ("init_from", "elsewhere"),
+    ],
+)
+def test_resume_refuses_by_name_what_cannot_change(stopped_run, capsys, name, value):
+    assert main(resumed(stopped_run, "--" + name.replace("_", "-"), value)) == 2
+    assert f"error: {name}=" in capsys.readouterr().err
+
+
+def with_other_tokenizer(corpus: Path, folder: Path) -> Path:
+    """A copy of a corpus, two tokens of its vocabulary exchanged: the size stays the same."""
+    shutil.copytree(corpus, folder)
+    path = folder / "tokenizer.tiktoken"
+    lines = [line.split() for line in path.read_text().splitlines()]
+    lines[300][0], lines[301][0] = lines[301][0], lines[300][0]
+    path.write_text("".join(f"{token} {rank}\n" for token, rank in lines))
+    return folder
+
+
+def test_resume_refuses_another_corpus_and_another_tokenizer(
+    stopped_run, tiny_corpus, tmp_path, capsys
+):
+    source = str(tiny_corpus.parent / "invented.jsonl")
+    prepare(PrepareConfig(source=source, out=str(tmp_path / "typed"), vocab_size=320, typed=1))
+    assert main(resumed(stopped_run, "--data", str(tmp_path / "typed"))) == 2
+    assert re.search(r"was made with corpus \w+, this run has", capsys.readouterr().err)
+    other = with_other_tokenizer(tiny_corpus, tmp_path / "other")
+    assert main(resumed(stopped_run, "--data", str(other))) == 2
+    assert re.search(r"was made with tokenizer \w+, this run has", capsys.readouterr().err)
+    # The same corpus may have moved.
+    shutil.copytree(tiny_corpus, tmp_path / "moved")
+    shutil.copytree(stopped_run, tmp_path / "run")
+    on = resumed(tmp_path / "run", "--data", str(tmp_path / "moved"), "--max-steps", "13")
+    assert main(on) == 0
+
+
+def test_a_checkpoint_of_another_tokenizer_is_no_start(stopped_run, tiny_corpus, tmp_path, capsys):
+    other = with_other_tokenizer(tiny_corpus, tmp_path / "other")
+    on = arguments("gru", other, tmp_path / "run", init_from=stopped_run / "checkpoint")
+    assert main(on) == 2
+    assert "other tokenizers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", ["tensors.safetensors", "state.json"])
+def test_a_damaged_state_falls_back_to_the_one_before(
+    stopped_run, tiny_corpus, tmp_path, capsys, file
+):
+    run = tmp_path / "run"
+    shutil.copytree(stopped_run, run)
+    newest = sorted((run / "states").iterdir())[-1]
+    content = (newest / file).read_bytes()
+    (newest / file).write_bytes(content[: len(content) // 2])
+    assert main(resumed(run, "--max-steps", "12")) == 0
+    assert "step-0000012" in (told := capsys.readouterr().err) and "the state before it" in told
+    assert_same_weights(stopped_run, run)
+    for state in (run / "states").iterdir():
+        (state / file).write_bytes(b"?")
+    assert main(resumed(run, "--max-steps", "14")) == 2
+    assert "can be read" in capsys.readouterr().err
+
+
+def test_tokens_read_are_counted(stopped_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(stopped_run, run)
+    assert main(resumed(run, "--max-steps", "20")) == 0
+    rows = list(csv.DictReader((run / "training_log.csv").open()))
+    assert [int(row["tokens"]) for row in rows] == [int(row["step"]) * 4 * 24 for row in rows]
+    metrics = json.loads((run / "checkpoint" / "metrics.json").read_text())
+    assert metrics["training_tokens"] == 20 * 4 * 24
+
+
+def test_averaged_weights_are_the_mean_written_out(tiny_corpus, tmp_path, monkeypatch):
+    seen, train_step = [], Run.train_step
+
+    def remember(self):
+        if not seen:
+            seen.append(self.weights())
+        loss = train_step(self)
+        seen.append(self.weights())
+        return loss
+
+    monkeypatch.setattr(Run, "train_step", remember)
+    run = tmp_path / "run"
+    assert main(arguments("gru", tiny_corpus, run, max_steps=30, ema_decay=0.9)) == 0
+    expected = {name: weight.double() for name, weight in seen[0].items()}
+    for step, weights_now in enumerate(seen[1:], start=1):
+        share = max(0.1, 1 / (step + 1))
+        for name, weight in weights_now.items():
+            expected[name] = (1 - share) * expected[name] + share * weight.double()
+    exported = polishgen.load(run / "checkpoint").model.state_dict()
+    for name, mean in expected.items():
+        assert torch.allclose(exported[name].double(), mean, atol=1e-3, rtol=2**-8), name
+    assert not torch.allclose(expected["embedding.weight"], seen[-1]["embedding.weight"].double())
+    # The run itself goes on with its own weights.
+    assert torch.equal(weights(run)["embedding.weight"], seen[-1]["embedding.weight"])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_stopped_run_with_everything_goes_on_bit_for_bit(
+    model, tiny_corpus, tmp_path, monkeypatch
+):
+    options = {
+        "bptt_windows": 4,
+        "ema_decay": 0.9,
+        "mix": '{"novel": 1.5}',
+        "gradient_accumulation_steps": 2,
+        "decay_steps": 6,
+        "eval_interval": 100,
+        "mixed_precision": "bf16",
+        "max_steps": 10,
+    }
+    assert main(arguments(model, tiny_corpus, tmp_path / "whole", **options)) == 0
+    stopped_after = stop_after(monkeypatch, step=6)
+    assert main(arguments(model, tiny_corpus, tmp_path / "cut", **options)) == 130
+    stopped_after.undo()
+    assert main(["--model", model, "--run", str(tmp_path / "cut"), "--resume"]) == 0
+    assert_same_weights(tmp_path / "whole", tmp_path / "cut")
+    exported = [load_file(tmp_path / r / "checkpoint/model.safetensors") for r in ("whole", "cut")]
+    assert all(torch.equal(exported[0][name], exported[1][name]) for name in exported[0])

@@ -4,7 +4,6 @@ import math
 import platform
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,8 +74,8 @@ def test_windows_in_a_row_read_on_where_they_stopped_and_then_start_elsewhere():
     for step in range(40):
         now, after = batches.batch(step), batches.batch(step + 1)
         continues = after[0][:, 0] == now[1][:, -1]
-        assert continues.all() != batches.starts_afresh(step + 1)
-        assert batches.starts_afresh(step + 1) == ((step + 1) % 4 == 0)
+        assert continues.all() != batches.resets_state(step + 1)
+        assert batches.resets_state(step + 1) == ((step + 1) % 4 == 0)
 
 
 def test_windows_in_a_row_read_every_span_once_an_epoch():
@@ -136,7 +135,7 @@ def test_muon_step_written_out():
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 def test_every_parameter_has_exactly_one_optimizer(model, optimizer):
     network = build_model(preset_config(model, "compact", vocab_size=300))
-    config = replace(RECIPES[model, "compact"], optimizer=optimizer)
+    config = RECIPES[model, "compact"].replace(optimizer=optimizer)
     held = [
         id(p)
         for opt in make_optimizers(network, config)
@@ -155,12 +154,12 @@ def test_muon_gets_bdhs_three_matrices_and_no_table():
 
 
 def test_learning_rate_warms_up_stays_and_falls_to_zero():
-    config = TrainingConfig("gru", max_steps=100, warmup_steps=10, decay_steps=50)
+    config = TrainingConfig(model="gru", max_steps=100, warmup_steps=10, decay_steps=50)
     factors = [learning_rate_factor(step, config) for step in range(100)]
     assert factors[0] == pytest.approx(0.1) and factors[4] == pytest.approx(0.5)
     assert set(factors[10:50]) == {1.0}
     assert factors[75] == pytest.approx(0.5) and factors[99] == pytest.approx(0.02)
-    assert learning_rate_factor(99, replace(config, decay_steps=0)) == 1.0
+    assert learning_rate_factor(99, config.replace(decay_steps=0)) == 1.0
 
 
 def test_state_comes_back_bit_for_bit(tmp_path):
@@ -212,12 +211,12 @@ def test_training_configuration_round_trips_and_refuses_the_unknown(tmp_path):
         ("decay_steps", -1),
         ("optimizer", "sgd"),
         ("sequence_length", 1),
-        ("batch_size", 2.5),
+        ("micro_batch_size", 2.5),
     ],
 )
 def test_out_of_range_settings_are_refused_by_name(field, value):
     with pytest.raises(ParameterError) as caught:
-        TrainingConfig("gru", **{field: value})
+        TrainingConfig(model="gru", **{field: value})
     assert caught.value.parameter == field
 
 

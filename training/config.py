@@ -1,10 +1,16 @@
-"""What a training run is: one typed record a model and preset, saved with every checkpoint."""
+"""What a training run is: one typed record per model and preset, saved with every run."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from polishgen.errors import ParameterError, PolishgenError, check_choice, check_float, check_int
+from pydantic import Field, model_validator
+
+from polishgen.errors import ParameterError, PolishgenError
+from polishgen.parameters import Float, Int, Record, number
+
+Steps = number(int, ge=1, le=10**9)
+Rate = number(float, ge=0, le=1)
 
 # What may change when a run is resumed.
 CHANGEABLE = (
@@ -18,108 +24,115 @@ CHANGEABLE = (
 )
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
-    """One run. Lengths in tokens, intervals in optimizer steps, rates per step.
+class TrainingConfig(Record):
+    """One run, all of it but the folder that it is kept in."""
 
-    `batch_size` is sequences a process and forward pass. Over the last `decay_steps` the learning
-    rate falls linearly to zero (0: it stays constant).
-    `carried_windows`: so many windows are read one after the other, a step each, with the state
-    carried from one to the next; then it starts afresh elsewhere.
-    `mixed_precision`: "bf16" multiplies matrices in bfloat16, "no" in float32; "auto" is "bf16"
-    where the hardware multiplies it natively.
-    `compile`: fuse the model's operations with torch.compile, which needs a C++ compiler.
-    `init_from`: a checkpoint folder whose weights to start from; the optimizer begins anew.
-    `mix`: how often an epoch reads each genre of the corpus ("other" for none); 1 if not named.
-    `ema_decay`: weight of the past, per step, in the moving average of the weights that is
-    evaluated and exported (0: the weights themselves).
-    """
+    model: str = Field(description="architecture to train")
+    preset: str = Field("compact", description="sizes and recipe to start from")
+    data: str = Field("runs/data/polish8k", description="folder made by training.prepare")
+    max_steps: Steps = Field(2000, description="optimizer steps in all")
+    micro_batch_size: Steps = Field(8, description="sequences per process and forward pass")
+    sequence_length: Int = Field(
+        256, ge=2, le=65_536, description="tokens per sequence and forward pass"
+    )
+    gradient_accumulation_steps: Steps = Field(1, description="forward passes per optimizer step")
+    bptt_windows: Steps = Field(
+        1,
+        description="sequences read one after the other, a step each, with the state carried from "
+        "one to the next, before it is reset and reading goes on elsewhere",
+    )
+    sampling: Literal["epochs", "random"] = Field(
+        "epochs", description="every window once per epoch, or windows drawn anywhere"
+    )
+    optimizer: Literal["muon", "adamw"] = Field(
+        "muon", description="of the matrices; embedding, head and vectors always have AdamW"
+    )
+    learning_rate: Rate = Field(3e-3, description="of AdamW")
+    matrix_learning_rate: Rate = Field(0.02, description="of Muon")
+    weight_decay: Rate = Field(
+        0.0, description="share of a matrix or table that a step at rate 1 takes off"
+    )
+    beta2: Float = Field(0.95, ge=0, le=0.99999, description="AdamW's memory of squared gradients")
+    warmup_steps: Int = Field(20, ge=0, le=10**9, description="first steps, with a rising rate")
+    decay_steps: Int = Field(
+        0, ge=0, le=10**9, description="last steps, over which the rate falls to zero"
+    )
+    gradient_clip: Float = Field(
+        1.0, ge=0, le=1e6, description="largest norm of the gradient; 0 does not clip"
+    )
+    eval_interval: Steps = Field(200, description="steps between rows of the log")
+    eval_tokens: Steps = Field(
+        16_384, description="held-out tokens of each kind that a row of the log is measured on"
+    )
+    checkpoint_interval: Steps = Field(200, description="steps between states to resume from")
+    mixed_precision: Literal["auto", "no", "bf16"] = Field(
+        "auto",
+        description="bf16 multiplies matrices in bfloat16, no in float32; auto takes bf16 where "
+        "the hardware has it",
+    )
+    compile: bool = Field(
+        False, description="fuse operations with torch.compile, which needs a C++ compiler"
+    )
+    init_from: str = Field(
+        "", description="checkpoint folder whose weights to start from, with a new optimizer"
+    )
+    mix: dict[str, Annotated[Float, Field(ge=0, le=1000)]] = Field(
+        {},
+        description="JSON: how often an epoch reads each genre (other for none), 1 if not named",
+    )
+    ema_decay: Float = Field(
+        0.0,
+        ge=0,
+        le=0.99999,
+        description="weight of the past, per step, in the average of the weights that is "
+        "evaluated and exported; 0 takes the weights themselves",
+    )
+    seed: Int = Field(
+        1, ge=0, le=2**31 - 1, description="of initial weights, order of reading and dropout"
+    )
+    model_options: dict[str, Any] = Field(
+        {}, description="JSON: fields of the model's own configuration to change"
+    )
 
-    model: str
-    preset: str = "compact"
-    data: str = "runs/data/polish8k"
-    max_steps: int = 2000
-    batch_size: int = 8
-    sequence_length: int = 256
-    gradient_accumulation_steps: int = 1
-    carried_windows: int = 1
-    sampling: str = "epochs"  # every window once an epoch; or "random", windows anywhere
-    optimizer: str = "muon"  # for matrices, AdamW for the rest; or "adamw" for all
-    learning_rate: float = 3e-3
-    matrix_learning_rate: float = 0.02
-    weight_decay: float = 0.0
-    beta2: float = 0.95
-    warmup_steps: int = 20
-    decay_steps: int = 0
-    gradient_clip: float = 1.0
-    eval_interval: int = 200
-    eval_tokens: int = 16_384
-    checkpoint_interval: int = 200
-    mixed_precision: str = "auto"
-    compile: bool = False
-    init_from: str = ""
-    mix: dict = field(default_factory=dict)
-    ema_decay: float = 0.0
-    seed: int = 1
-    model_options: dict = field(default_factory=dict)
-
-    def __post_init__(self):
-        check_choice("optimizer", self.optimizer, ("muon", "adamw"))
-        check_choice("sampling", self.sampling, ("epochs", "random"))
-        check_choice("mixed_precision", self.mixed_precision, ("auto", "no", "bf16"))
-        for name in (
-            "max_steps",
-            "batch_size",
-            "gradient_accumulation_steps",
-            "eval_interval",
-            "eval_tokens",
-            "checkpoint_interval",
-            "carried_windows",
-        ):
-            check_int(name, getattr(self, name), 1, 10**9)
-        check_int("sequence_length", self.sequence_length, 2, 65_536)
-        check_int("warmup_steps", self.warmup_steps, 0, 10**9)
-        check_int("decay_steps", self.decay_steps, 0, 10**9)
-        check_int("seed", self.seed, 0, 2**31 - 1)
-        check_float("learning_rate", self.learning_rate, 0.0, 1.0)
-        check_float("matrix_learning_rate", self.matrix_learning_rate, 0.0, 1.0)
-        check_float("weight_decay", self.weight_decay, 0.0, 1.0)
-        check_float("beta2", self.beta2, 0.0, 0.99999)
-        check_float("ema_decay", self.ema_decay, 0.0, 0.99999)
-        check_float("gradient_clip", self.gradient_clip, 0.0, 1e6)
-        if self.carried_windows > 1 and self.sampling != "epochs":
-            raise ParameterError(
-                "carried_windows", self.carried_windows, "1 with sampling='random'"
-            )
+    @model_validator(mode="after")
+    def check_state_can_be_carried(self) -> "TrainingConfig":
+        """Windows drawn anywhere do not follow one another."""
+        if self.bptt_windows > 1 and self.sampling != "epochs":
+            raise ParameterError("bptt_windows", self.bptt_windows, "1 with sampling='random'")
+        return self
 
     def resumed_with(self, changes: dict[str, object]) -> "TrainingConfig":
         """This run's record for going on with it, longer or watched otherwise.
 
         `ParameterError` for an option that cannot change within a run.
         """
-        for name, value in changes.items():
-            if name not in CHANGEABLE and value != getattr(self, name):
-                allowed = f"{getattr(self, name)!r}, as the run began; start another run from it"
+        changed = self.replace(**changes)
+        for name in changes:
+            value, before = getattr(changed, name), getattr(self, name)
+            if name not in CHANGEABLE and value != before:
+                allowed = f"{before!r}, as the run began (or start another run from its checkpoint)"
                 raise ParameterError(name, value, allowed)
-        return replace(self, **changes)
+        return changed
 
     def save(self, path: Path) -> None:
         """Writes the record as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(self.model_dump(), indent=2, ensure_ascii=False)
+        path.write_text(text + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "TrainingConfig":
         """Reads a record that `save` wrote; unknown fields are a `ParameterError`.
 
-        `PolishgenError` for a folder that holds no run.
+        `PolishgenError` for a folder that holds no run, or a damaged record.
         """
         if not path.is_file():
             raise PolishgenError(f"nothing to resume in {path.parent}: no run began there")
-        values = json.loads(path.read_text())
-        known = {f.name for f in fields(cls)}
-        for name in values.keys() - known:
-            raise ParameterError(name, values[name], "one of " + ", ".join(sorted(known)))
-        return cls(**values)
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            if isinstance(error, ParameterError):
+                raise
+            raise PolishgenError(f"{path} is damaged: {error}") from error
 
 
 # The report trained with AdamW at a constant rate on windows drawn anywhere in the text.
@@ -128,7 +141,7 @@ REPORT = TrainingConfig(
     preset="report",
     data="runs/data/cl100k",
     max_steps=50_000,
-    batch_size=32,
+    micro_batch_size=32,
     sequence_length=128,
     sampling="random",
     optimizer="adamw",
@@ -148,13 +161,12 @@ COMPACT = TrainingConfig(model="transformer")
 RECIPES: dict[tuple[str, str], TrainingConfig] = {
     ("transformer", "report"): REPORT,
     # Its own first run: half the batch, four heads.
-    ("transformer", "report-first"): replace(
-        REPORT, batch_size=16, eval_tokens=50 * 16 * 128, model_options={"n_heads": 4}
+    ("transformer", "report-first"): REPORT.replace(
+        micro_batch_size=16, eval_tokens=50 * 16 * 128, model_options={"n_heads": 4}
     ),
-    ("gru", "report"): replace(REPORT, model="gru", learning_rate=1e-3),
+    ("gru", "report"): REPORT.replace(model="gru", learning_rate=1e-3),
     # The authors' defaults.
-    ("bdh", "report"): replace(
-        REPORT,
+    ("bdh", "report"): REPORT.replace(
         model="bdh",
         max_steps=10_000,
         sequence_length=512,
@@ -164,17 +176,16 @@ RECIPES: dict[tuple[str, str], TrainingConfig] = {
         eval_tokens=10 * 32 * 512,
         checkpoint_interval=1000,
     ),
-    ("transformer", "compact"): replace(
-        COMPACT, batch_size=4, sequence_length=512, gradient_accumulation_steps=4
+    ("transformer", "compact"): COMPACT.replace(
+        micro_batch_size=4, sequence_length=512, gradient_accumulation_steps=4
     ),
-    ("gru", "compact"): replace(
-        COMPACT,
+    ("gru", "compact"): COMPACT.replace(
         model="gru",
-        batch_size=32,
+        micro_batch_size=32,
         sequence_length=64,
-        carried_windows=8,
+        bptt_windows=8,
         optimizer="adamw",
         learning_rate=4e-3,
     ),
-    ("bdh", "compact"): replace(COMPACT, model="bdh"),
+    ("bdh", "compact"): COMPACT.replace(model="bdh"),
 }

@@ -44,7 +44,7 @@ class Batches:
     with the epoch; an epoch reads the region of each genre as often as `mix` says (a fraction: so
     many of its windows). "random" draws offsets anywhere. With `in_a_row` above 1, what is shuffled
     are spans of so many windows: row r of the next step goes on where row r of this one stopped,
-    until `starts_afresh` says that a new span begins, so that a state carried up to there fits.
+    until `resets_state` says that a new span begins, so that a state carried up to there fits.
     """
 
     tokens: np.ndarray
@@ -61,7 +61,7 @@ class Batches:
         span = self.length * self.in_a_row
         if len(self.tokens) < self.rows * span + span + 1:
             raise ParameterError(
-                "batch_size × sequence_length × carried_windows",
+                "micro_batch_size × sequence_length × bptt_windows",
                 self.rows * span,
                 f"below the corpus's {len(self.tokens)} tokens",
             )
@@ -74,7 +74,7 @@ class Batches:
         span, within = divmod(step, self.in_a_row)
         return self.shuffled_offsets(span) + within * self.length
 
-    def starts_afresh(self, step: int) -> bool:
+    def resets_state(self, step: int) -> bool:
         """Whether the rows of `step` do not go on where those of the step before stopped."""
         return step % self.in_a_row == 0
 

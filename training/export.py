@@ -5,19 +5,19 @@ averaged weights, if the run keeps them), the tokenizer, `metrics.json` and `tra
 `training.evaluate` then measures the checkpoint and writes its model card.
 """
 
+import json
 import math
 import shlex
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polishgen.checkpoint import LOG_FILE, save_checkpoint
 from polishgen.errors import PolishgenError
 from polishgen.models import parameter_count
-from training.config import TrainingConfig
+from training.config import RECIPES, TrainingConfig
 from training.log import write_log
 
 if TYPE_CHECKING:
@@ -42,23 +42,14 @@ def stages_of(metrics: dict) -> list[dict]:
 
 def command_of(config: TrainingConfig) -> str:
     """The command line that makes a run of `config`."""
-    from training.config import RECIPES
-
     recipe, parts = RECIPES[config.model, config.preset], []
-    for name, value in asdict(config).items():
+    for name, value in config:
         if value != getattr(recipe, name) and name not in ("model", "preset"):
             flag = name.replace("_", "-")
-            text = repr_of(value)
+            text = json.dumps(value) if isinstance(value, dict) else str(value)
             parts.append(f"--{flag}" if value is True else f"--{flag} {shlex.quote(text)}")
     command = f"python -m training.train --model {config.model} --preset {config.preset}"
     return " ".join([command, *parts])
-
-
-def repr_of(value: object) -> str:
-    """A value as the command line takes it."""
-    import json
-
-    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def number_or_none(value: float) -> float | None:
@@ -88,7 +79,7 @@ def export_run(run: "Run", folder: Path) -> None:
                 "source": run.corpus.summary.source,
                 "held_out": run.corpus.summary.held_out,
             },
-            "training": asdict(run.config),
+            "training": run.config.model_dump(),
         }
         save_checkpoint(folder, model, run.tokenizer, metrics=metrics)
     write_log(folder / LOG_FILE, run.log)

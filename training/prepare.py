@@ -4,25 +4,25 @@
 """
 
 import argparse
-import inspect
 import json
 import random
 import sys
-from argparse import BooleanOptionalAction
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import BeforeValidator, Field
 
-from polishgen.errors import PolishgenError, check_float, check_int
+from polishgen.errors import PolishgenError
+from polishgen.parameters import Float, Int, Record, add_options, as_strings
 from polishgen.tokenizer import CL100K, GENRES, Tokenizer, read_ranks
 from training.corpus.as_typed import as_typed
 from training.corpus.bpe import LARGEST, SMALLEST, train_bpe
 from training.corpus.cleaning import Document, clean_all, n_bytes
 from training.corpus.genres import DEFAULT_KIND, chapters, genre_of, kind_of
-from training.corpus.sources import DEFAULT_BASE_URL, DEFAULT_NAME, read_documents
+from training.corpus.sources import DEFAULT_BASE_URL, DEFAULT_NAME, TALES, read_documents
 from training.corpus.split import split_documents, take_fraction, text_hash
 from training.corpus.summary import (
     SUMMARY_FILE,
@@ -39,41 +39,45 @@ NO_GENRE = "other"
 UNTOLD = 10
 
 
-@dataclass(frozen=True)
-class PrepareConfig:
-    """What to prepare.
+class PrepareConfig(Record):
+    """What to prepare, and where."""
 
-    `source`: one or more of: the name of a SpeakLeash data set, fetched from below `base_url`; the
-    path of a .jsonl.zst or .jsonl file; a folder of .txt files. `out`: the folder to write.
-    `tokenizer`: "polish" trains a BPE of `vocab_size` tokens on the training split, "cl100k_base"
-    takes OpenAI's, anything else is the path of a .tiktoken file, whose first tokens are used, as
-    many as `vocab_size` holds. `genres`: give each genre a control code (not with cl100k_base).
-    `fraction` of the training text is kept; `held_out` is the share of each kind's text set aside
-    for evaluation, and `seed` chooses which documents those are. `variants`: how often each
-    training tale is written again with other words and openings. `typed`: share of the training
-    documents whose first sentence is as people type it. `overwrite`: replace a prepared corpus.
-    """
-
-    source: tuple[str, ...] = (DEFAULT_NAME,)
-    out: str = "runs/data/polish8k"
-    tokenizer: str = POLISH
-    vocab_size: int = 8192
-    fraction: float = 1.0
-    genres: bool = True
-    variants: int = 3
-    typed: float = 0.06
-    held_out: float = 0.05
-    seed: int = 4
-    base_url: str = DEFAULT_BASE_URL
-    overwrite: bool = False
-
-    def __post_init__(self):
-        if isinstance(self.source, str):
-            object.__setattr__(self, "source", (self.source,))
-        check_int("vocab_size", self.vocab_size, SMALLEST, LARGEST)
-        check_int("seed", self.seed, 0, 2**31 - 1)
-        check_float("fraction", self.fraction, 0.0001, 1.0)
-        check_float("held_out", self.held_out, 0.0001, 0.5)
+    source: Annotated[tuple[str, ...], BeforeValidator(as_strings)] = Field(
+        (DEFAULT_NAME, TALES),
+        min_length=1,
+        description="names of SpeakLeash data sets, .jsonl.zst or .jsonl files, folders of .txt "
+        "files, or bajki, the tales that come with the code",
+    )
+    out: str = Field("runs/data/polish8k", description="folder to write")
+    tokenizer: str = Field(
+        POLISH,
+        description="polish trains a BPE on the training split, cl100k_base takes OpenAI's; else a "
+        ".tiktoken file, whose first tokens are taken",
+    )
+    vocab_size: Int = Field(
+        8192, ge=SMALLEST, le=LARGEST, description="tokens of a BPE, special ones included"
+    )
+    genres: bool = Field(
+        True, description="put a genre's control code before documents (not with cl100k_base)"
+    )
+    fraction: Float = Field(
+        1.0, ge=0.0001, le=1, description="share of the training text that is kept"
+    )
+    variants: Int = Field(
+        3, ge=0, le=100, description="copies of each training tale with other words and openings"
+    )
+    typed: Float = Field(
+        0.06,
+        ge=0,
+        le=1,
+        description="share of training documents whose first sentence is as people type it",
+    )
+    held_out: Float = Field(
+        0.05, ge=0.0001, le=0.5, description="share of each kind's text set aside for evaluation"
+    )
+    seed: Int = Field(4, ge=0, le=2**31 - 1, description="chooses the held-out documents")
+    base_url: str = Field(DEFAULT_BASE_URL, description="where SpeakLeash's data sets lie")
+    overwrite: bool = Field(False, description="replace a prepared corpus")
 
 
 def token_dtype(vocab_size: int) -> str:
@@ -100,6 +104,15 @@ def write_tokens(path: Path, documents: Sequence[Document], tokenizer: Tokenizer
                 size += n_bytes(document.text)
             regions[genre] = (start, tokens - start)
     return SplitSummary(len(documents), size, tokens, regions)
+
+
+def digest_of(*paths: Path) -> str:
+    """Hash of what the files hold."""
+    total = blake2b(digest_size=16)
+    for path in paths:
+        with path.open("rb") as file:
+            total.update(file_digest(file, "blake2b").digest())
+    return total.hexdigest()
 
 
 def augmented(documents: Sequence[Document], config: PrepareConfig) -> list[Document]:
@@ -185,7 +198,10 @@ def prepare(config: PrepareConfig) -> Summary:
         (out / TOKENIZER_FILE).unlink(missing_ok=True)
     write_texts(out / "train.jsonl", train)
     write_texts(out / "val.txt.jsonl", val)
-    hashes = "".join(text_hash(document, config.seed) for document in [*train, *val])
+    splits = {
+        "train": write_tokens(out / "train.bin", augmented(train, config), tokenizer),
+        "val": write_tokens(out / "val.bin", val, tokenizer),
+    }
     summary = Summary(
         source=", ".join(Path(source).name for source in config.source),
         tokenizer=tokenizer.name,
@@ -193,11 +209,10 @@ def prepare(config: PrepareConfig) -> Summary:
         vocab_size=tokenizer.n_vocab,
         dtype=token_dtype(tokenizer.n_vocab),
         fraction=config.fraction,
-        train=write_tokens(out / "train.bin", augmented(train, config), tokenizer),
-        val=write_tokens(out / "val.bin", val, tokenizer),
+        **splits,
         held_out=[label(document) for document in val if kind_of(document) == DEFAULT_KIND],
         seed=config.seed,
-        digest=blake2b(hashes.encode(), digest_size=16).hexdigest(),
+        digest=digest_of(out / "train.bin", out / "val.bin"),
         rules=rules,
     )
     write_summary(out / SUMMARY_FILE, summary)
@@ -225,22 +240,12 @@ def table(summary: Summary) -> str:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> PrepareConfig:
     """The configuration that the command line asks for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.prepare",
-        description=inspect.getdoc(PrepareConfig),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    for option in fields(PrepareConfig):
-        flag = "--" + option.name.replace("_", "-")
-        if option.type is bool:
-            parser.add_argument(flag, action=BooleanOptionalAction, default=option.default)
-        elif option.name == "source":
-            parser.add_argument(flag, nargs="+", default=option.default, help="what to read")
-        else:
-            default = option.default
-            parser.add_argument(flag, type=option.type, default=default, help=f"{default}")
-    options = vars(parser.parse_args(arguments))
-    return PrepareConfig(**options | {"source": tuple(options["source"])})
+    parser = argparse.ArgumentParser("training.prepare", description=__doc__.splitlines()[0])
+    source = PrepareConfig.schema_of("source")
+    help = f"{source['description']} (default: {' '.join(source['default'])})"
+    parser.add_argument("--source", nargs="+", default=argparse.SUPPRESS, help=help)
+    add_options(parser, PrepareConfig, left_out=("source",))
+    return PrepareConfig(**vars(parser.parse_args(arguments)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,14 +8,12 @@ options, its states the hashes of its corpus and tokenizer, and its checkpoint e
 """
 
 import argparse
-import json
 import math
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from polishgen.checkpoint import LOG_FILE, load_checkpoint
 from polishgen.errors import CheckpointError, ParameterError, PolishgenError
 from polishgen.evaluation import text_loss
 from polishgen.models import build_model, preset_config
+from polishgen.parameters import add_options
 from polishgen.tokenizer import Tokenizer
 from training.config import RECIPES, TrainingConfig
 from training.data import Batches, Corpus, open_corpus
@@ -81,7 +80,7 @@ class Run:
 
     def __init__(self, config: TrainingConfig, folder: Path):
         if config.mixed_precision == "auto":
-            config = replace(config, mixed_precision=native_precision())
+            config = config.replace(mixed_precision=native_precision())
         self.config, self.folder = config, folder
         self.accelerator = Accelerator(
             mixed_precision=config.mixed_precision,
@@ -90,11 +89,11 @@ class Run:
         self.corpus = open_corpus(config.data)
         self.batches = Batches(
             self.corpus.train,
-            config.batch_size * self.accelerator.num_processes,
+            config.micro_batch_size * self.accelerator.num_processes,
             config.sequence_length,
             config.seed,
             config.sampling,
-            in_a_row=config.carried_windows,
+            in_a_row=config.bptt_windows,
             regions=self.corpus.summary.train.regions,
             mix=config.mix,
         )
@@ -161,7 +160,7 @@ class Run:
         return rows * self.config.sequence_length
 
     def train_step(self) -> float:
-        """One optimizer step; returns its mean loss in nats a token on this process."""
+        """One optimizer step; returns its mean loss in nats per token on this process."""
         config, accelerator = self.config, self.accelerator
         set_learning_rate(self.optimizers, self.learning_rate_factor)
         # Dropout's randomness follows from seed, step and process, whatever happened before.
@@ -177,7 +176,7 @@ class Run:
             inputs, targets = inputs.to(accelerator.device), targets.to(accelerator.device)
             with accelerator.accumulate(self.model):
                 logits, state = self.model(inputs, self.carried)
-                self.carried = None if self.batches.starts_afresh(batch + 1) else detach(state)
+                self.carried = None if self.batches.resets_state(batch + 1) else detach(state)
                 loss = next_token_loss(logits, targets)
                 accelerator.backward(loss)
                 if accelerator.sync_gradients and config.gradient_clip:
@@ -241,8 +240,11 @@ class Run:
 
     def save(self) -> None:
         """Writes a state to resume from; the two newest are kept, and the last before the decay."""
-        leaves = [leaf for leaf in pytree.tree_leaves(self.carried) if leaf is not None]
-        carried = [self.accelerator.gather(leaf[None].contiguous()) for leaf in leaves]
+        leaves = [] if self.carried is None else pytree.tree_leaves(self.carried)
+        carried = [
+            self.accelerator.gather(leaf[None].contiguous()) if torch.is_tensor(leaf) else leaf
+            for leaf in leaves
+        ]
         if self.accelerator.is_main_process:
             config = self.config
             states = self.folder / "states"
@@ -296,7 +298,10 @@ class Run:
             inputs, _ = self.batches.batch(0, rank, self.accelerator.num_processes)
             with torch.no_grad():
                 template = self.accelerator.unwrap_model(self.model)(inputs[:, :1].to(device))[1]
-            leaves = [leaf[rank].to(device) for leaf in saved["carried"]]
+            leaves = [
+                leaf[rank].to(device) if torch.is_tensor(leaf) else leaf
+                for leaf in saved["carried"]
+            ]
             self.carried = pytree.tree_unflatten(leaves, pytree.tree_structure(template))
 
     def interrupted(self, interrupt: Interrupt) -> bool:
@@ -369,35 +374,28 @@ def held_out_excerpts(
 
 def parse_arguments(arguments: list[str] | None) -> tuple[TrainingConfig, argparse.Namespace]:
     """The recipe of the model and preset, with what the command line changes in it."""
-    parser = argparse.ArgumentParser("training.train", description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True, choices=sorted({m for m, _ in RECIPES}))
-    parser.add_argument("--preset", default="compact", choices=sorted({p for _, p in RECIPES}))
+    parser = argparse.ArgumentParser(
+        "training.train",
+        description=__doc__.splitlines()[0],
+        epilog="A preset has defaults of its own, see RECIPES in training/config.py.",
+    )
+    models, presets = (sorted(set(names)) for names in zip(*RECIPES, strict=True))
+    parser.add_argument("--model", required=True, choices=models, help="architecture to train")
+    parser.add_argument("--preset", default="compact", choices=presets, help="sizes and recipe")
     parser.add_argument("--run", type=Path, help="folder of the run (runs/MODEL-PRESET)")
     parser.add_argument("--export", type=Path, help="folder to export to (RUN/checkpoint)")
     parser.add_argument("--resume", action="store_true", help="go on from the run's last state")
-    for entry in fields(TrainingConfig):
-        if entry.name in ("model", "preset"):
-            continue
-        option = "--" + entry.name.replace("_", "-")
-        if entry.type is bool:
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None)
-        else:
-            kind = json.loads if entry.default is MISSING else entry.type
-            parser.add_argument(option, type=kind, default=None)
+    add_options(parser, TrainingConfig, left_out=("model", "preset"))
     options = parser.parse_args(arguments)
     if (options.model, options.preset) not in RECIPES:
         known = ", ".join(p for m, p in RECIPES if m == options.model)
         raise ParameterError("preset", options.preset, f"one of {known} for {options.model}")
-    changes = {
-        entry.name: getattr(options, entry.name)
-        for entry in fields(TrainingConfig)
-        if entry.name not in ("model", "preset") and getattr(options, entry.name) is not None
-    }
+    given = {n: v for n, v in vars(options).items() if n in TrainingConfig.model_fields}
     options.run = options.run or Path("runs") / f"{options.model}-{options.preset}"
     options.export = options.export or options.run / "checkpoint"
     if options.resume:
-        return TrainingConfig.load(options.run / CONFIG_FILE).resumed_with(changes), options
-    return replace(RECIPES[options.model, options.preset], **changes), options
+        return TrainingConfig.load(options.run / CONFIG_FILE).resumed_with(given), options
+    return RECIPES[options.model, options.preset].replace(**given), options
 
 
 def start_or_resume(config: TrainingConfig, folder: Path, resume: bool) -> Run:

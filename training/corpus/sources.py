@@ -1,4 +1,4 @@
-"""Where documents come from: a SpeakLeash data set, a local file, or a folder of text files.
+"""Where documents come from: our tales, a SpeakLeash data set, a file, or a folder of text files.
 
 SpeakLeash publishes each data set as `<name>.manifest` (JSON: sizes and counts) and
 `<name>.jsonl.zst` (a document a line, `{"text": …, "meta": {…}}`). Files are checked against their
@@ -19,6 +19,9 @@ from polishgen.errors import PolishgenError
 from training.corpus.cleaning import Document
 
 DEFAULT_NAME = "wolne_lektury_corpus"
+# The tales that come with the code.
+TALES = "bajki"
+TALES_PATH = Path(__file__).parent / "data" / f"{TALES}.jsonl.zst"
 DEFAULT_BASE_URL = "https://d6t0.c15.e2-2.dev/speakleash-ds-pub/datasets_text/"
 FILE_SUFFIXES = (".jsonl.zst", ".jsonl")
 
@@ -55,11 +58,11 @@ def count_of(value: object) -> int | None:
 def read_documents(
     source: str, base_url: str = DEFAULT_BASE_URL, cache: Path = Path("runs/downloads")
 ) -> Iterator[Document]:
-    """Documents of `source`: a path to a file or folder, or else the name of a data set.
+    """Documents of `source`: "bajki", a path to a file or folder, or the name of a data set.
 
     A file's manifest is used when it lies beside it. Raises `SourceError`.
     """
-    path = Path(source)
+    path = TALES_PATH if source == TALES else Path(source)
     if not source:
         raise SourceError("the source is empty: it must be a path or the name of a data set")
     if path.is_dir():

@@ -34,7 +34,7 @@ class SplitSummary:
 class Summary:
     """What a prepared folder holds.
 
-    `held_out` names the novels of the evaluation split; `digest` is a hash of all texts.
+    `held_out` names the novels of the evaluation split; `digest` is a hash of all tokens.
     """
 
     source: str

@@ -67,7 +67,7 @@ def multiplications_per_step(config: TrainingConfig) -> int:
                 config.model, config.preset, vocab_size=vocab_size, **config.model_options
             )
         )
-        tokens = torch.zeros(config.batch_size, config.sequence_length, dtype=torch.long)
+        tokens = torch.zeros(config.micro_batch_size, config.sequence_length, dtype=torch.long)
         with FlopCounterMode(display=False) as counter:
             model(tokens)
     # A multiplication and an addition count as two operations.
