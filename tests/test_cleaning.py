@@ -1,5 +1,6 @@
 """Each cleaning rule on texts written for it, with what must come out written by hand."""
 
+import re
 import textwrap
 import unicodedata
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polishgen.normalise import (
+    normalise,
     normalise_dashes,
     normalise_quotes,
     normalise_spaces,
@@ -26,6 +28,7 @@ from training.corpus.cleaning.documents import (
     is_polish,
     text_key,
 )
+from training.corpus.cleaning.pipeline import edit_until_stable
 from training.corpus.cleaning.printed_page import (
     join_hyphenation,
     remove_note_marks,
@@ -681,3 +684,56 @@ def test_no_text_breaks_a_rule(text):
         line == line.strip() != "" for document in kept for line in document.text.split("\n")
     )
     assert counts[0].documents_before == 1
+
+
+# Cleaning what is clean
+
+PLAY = """AKT PIERWSZY
+SCENA I
+PANI DULSKA: (wchodzi) Hanka! Gdzie ty się podziewasz, kiedy w domu nic nie zrobione?
+HANKA: (nieśmiało) Już idę, proszę pani, ino piec rozpalę...
+PANI DULSKA: A to się pospiesz, bo ja na ciebie czekać nie będę - słyszysz? (wychodzi)"""
+BIBLE = """Na początku stworzył Bóg niebo i ziemię. A ziemia była niekształtowna i próżna,
+i ciemność była nad przepaścią, a Duch Boży unaszał się nad wodami. I rzekł Bóg: Niech będzie
+światłość! i stała się światłość."""
+TALE = """Był sobie mały jeż, który bał się ciemności. - Mamo - zapytał - czy gwiazdy też śpią?
+"Nie, synku" - odparła mama. "Gwiazdy świecą całą noc, żeby nikt nie zgubił drogi..." """
+
+
+@pytest.mark.parametrize("text", [PLAY, BIBLE, TALE, PROSE, invented_text(1, 40)])
+def test_plays_verses_and_tales_keep_their_words_and_are_clean_after_one_cleaning(text):
+    (clean,), _ = clean_all([doc(text)])
+    (again,), _ = clean_all([clean])
+    assert again.text == clean.text == normalise(clean.text)
+    words = [re.findall(r"\w+", t) for t in (text, clean.text)]
+    assert words[0] == words[1]
+
+
+def test_a_play_keeps_its_speakers_lines_and_asides():
+    (clean,), _ = clean_all([doc(PLAY)])
+    assert clean.text == PLAY.replace("będę - słyszysz", "będę — słyszysz")
+
+
+FRAGMENTS = (
+    *("po-\nwiem", "r ę k a m i", "[12]", "koncerz12 i", "zdaAvał", " - ", "...", "…", "* * *"),
+    *(
+        "<b>kot</b>",
+        "&oacute;",
+        "\n12\n",
+        "«idź»",
+        '"idź"',
+        " ,",
+        "  ",
+        "\n\n",
+        "www.x.pl\n",
+        "za- ",
+    ),
+    *("częła ", "był ", "nie ", "Żar ", "\xad", "_", "^ ", "km2 ", "1863–1865 ", "— ", ". . . "),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=3), max_size=25))
+def test_cleaning_twice_changes_nothing(parts):
+    once = edit_until_stable("".join(parts))
+    assert edit_until_stable(once) == once

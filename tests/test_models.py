@@ -8,6 +8,8 @@ import torch
 from conftest import NARROW, narrow_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from polishgen.errors import ParameterError
 from polishgen.models import (
@@ -18,7 +20,9 @@ from polishgen.models import (
     parameter_count,
     preset_config,
 )
+from polishgen.models.gru_recurrence import Recurrence
 from polishgen.models.rotary import rotary_factors, rotate
+from polishgen.models.transformer import BLOCK, causal_attention_in_blocks
 
 VOCABULARY = 50
 FLAVOURS = [(name, preset) for name in ARCHITECTURES for preset in ("report", "compact")]
@@ -288,3 +292,97 @@ def test_half_lives_must_match_the_heads():
         preset_config("bdh", "compact", half_lives=(1.0, 2.0))
     with pytest.raises(ParameterError, match="n_heads"):
         preset_config("bdh", "compact", n_heads=3, half_lives=())
+
+
+@pytest.mark.parametrize("length", [3, BLOCK, 2 * BLOCK + 7])
+def test_attention_in_blocks_is_causal_attention(length):
+    torch.manual_seed(0)
+    inputs = [torch.randn(2, 3, length, 8, dtype=torch.float64) for _ in range(3)]
+    one, other = ([x.clone().requires_grad_() for x in inputs] for _ in range(2))
+    expected = F.scaled_dot_product_attention(*one, is_causal=True)
+    mixed = causal_attention_in_blocks(*other)
+    assert relative_difference(mixed, expected) < 1e-12
+    weights = torch.randn_like(mixed)
+    (expected * weights).sum().backward()
+    (mixed * weights).sum().backward()
+    for a, b in zip(one, other, strict=True):
+        assert relative_difference(b.grad, a.grad) < 1e-12
+
+
+def recurrence_and_gru(dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
+    """Over the same inputs: states, last state and all gradients, ours and torch.nn.GRU's."""
+    torch.manual_seed(1)
+    gru = nn.GRU(5, 7).double()
+    x, h0 = torch.randn(11, 3, 5, dtype=torch.float64), torch.randn(3, 7, dtype=torch.float64)
+    weigh = torch.randn(11, 3, 7, dtype=torch.float64)
+    results = []
+    for ours in (True, False):
+        gru.zero_grad()
+        leaves = [x.clone().requires_grad_(), h0.clone().requires_grad_()]
+        if ours:
+            parameters = [p.detach().to(dtype).requires_grad_() for p in gru.all_weights[0]]
+            w_i, w_h, b_i, b_h = parameters
+            inputs = F.linear(leaves[0].to(dtype), w_i, b_i)
+            # In two calls, the state carried from one to the next.
+            first = Recurrence.apply(inputs[:4], leaves[1].to(dtype), w_h, b_h)
+            states = torch.cat([first, Recurrence.apply(inputs[4:], first[-1], w_h, b_h)])
+        else:
+            parameters = gru.all_weights[0]
+            states = gru(leaves[0], leaves[1][None])[0]
+        (states * weigh).sum().backward()
+        results.append([states.detach(), *(leaf.grad for leaf in [*leaves, *parameters])])
+    return results[0], results[1]
+
+
+def test_the_recurrence_for_training_is_that_of_torch_nn_gru():
+    ours, theirs = recurrence_and_gru(torch.float32)
+    for a, b in zip(ours, theirs, strict=True):
+        # Products are rounded to bfloat16's 8 bits.
+        assert relative_difference(a, b) < 0.02
+
+
+def test_the_recurrence_is_exact_but_for_the_rounding_of_its_products(monkeypatch):
+    """With float64 in bfloat16's place it is torch.nn.GRU to twelve digits."""
+    monkeypatch.setattr("polishgen.models.gru_recurrence.PRODUCTS", torch.float64)
+    monkeypatch.setattr("polishgen.models.gru_recurrence.STATES", torch.float64)
+    ours, theirs = recurrence_and_gru(torch.float64)
+    for a, b in zip(ours, theirs, strict=True):
+        assert relative_difference(a, b) < 1e-12
+
+
+def test_bdhs_activity_penalty_adds_its_gradient():
+    """The gradient is that of loss + penalty, the penalty written out over the potentials."""
+    options = {"activity_penalty": 0.7, "activity_target": 0.1}
+    model = (
+        narrow_model("bdh", "compact", std=0.3, vocab_size=VOCABULARY, **options).double().train()
+    )
+    tokens = torch.randint(0, VOCABULARY, (2, 12))
+    gradients, losses = [], []
+    for written_out in (False, True):
+        model.zero_grad()
+        model.config = model.config.replace(activity_penalty=0 if written_out else 0.7)
+        potentials, to_neurons = [], model.to_neurons
+        with pytest.MonkeyPatch.context() as patch:
+
+            def remember(*arguments, to_neurons=to_neurons, potentials=potentials):
+                potentials.append(to_neurons(*arguments))
+                return potentials[-1]
+
+            patch.setattr(model, "to_neurons", remember)
+            logits, _ = model(tokens)
+        loss = logits.logsumexp(-1).mean()
+        losses.append(loss.item())
+        if written_out:
+            assert len(potentials) == 2 * model.config.n_layers
+            for p in potentials:
+                share = torch.sigmoid(p / (0.3 * p.detach().square().mean().sqrt())).mean()
+                loss = loss + 0.7 * torch.relu(share - 0.1)
+        loss.backward()
+        gradients.append([p.grad.clone() for p in model.parameters()])
+    assert losses[0] == losses[1]
+    for a, b in zip(*gradients, strict=True):
+        assert relative_difference(a, b) < 1e-5
+    # In evaluation it changes nothing, and without a penalty the gradient differs.
+    model.zero_grad()
+    model(tokens)[0].logsumexp(-1).mean().backward()
+    assert relative_difference(model.encoder.grad, gradients[0][0]) != 0

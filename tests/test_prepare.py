@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polishgen.errors import CheckpointError, ParameterError, PolishgenError
-from polishgen.tokenizer import DOCUMENT_BOUNDARY
+from polishgen.tokenizer import DOCUMENT_BOUNDARY, Tokenizer
 from training import prepare as preparation
 from training.corpus.cleaning import Document, clean_all, n_bytes
 from training.corpus.sources import SourceError, read_documents
@@ -268,6 +268,130 @@ def test_odd_meta_is_written_all_the_same(tmp_path):
         ("['Jan']", "5"),
     }
     assert load_summary(tmp_path / "out") == summary
+
+
+# Kinds, genres, augmentation
+
+KINDS = {"tale": "tale", "novel": "novel", "drama": "drama", "essay": None, "children": "novel"}
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory) -> Path:
+    """A corpus of 40 documents of each kind, and a Bible; four of the tales' texts in variants."""
+    folder = tmp_path_factory.mktemp("kinds")
+    documents = []
+    for place, kind in enumerate(KINDS):
+        for number in range(40):
+            text = invented_text(100 * place + number, 30).replace("wieś", f"wieś {kind}")
+            documents.append(Document(text, {"title": f"{kind} {number}", "kind": kind}))
+    chapters = "\n".join(f"Rozdział taki. {invented_text(n, 5)}" for n in range(900, 920))
+    bible = f"Księga Rodzaju\n{chapters}"
+    documents.append(Document(bible, {"title": "Biblia", "kind": "bible"}))
+    # A novel held out by its name, another by the same author that is not.
+    documents.append(Document(invented_text(777, 50), {"title": "Marta", "kind": "novel"}))
+    prepare(
+        PrepareConfig(
+            source=save(documents, folder / "kinds.jsonl"),
+            out=str(folder / "out"),
+            vocab_size=600,
+            variants=2,
+            typed=0.5,
+        )
+    )
+    return folder / "out"
+
+
+def rows_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_of_every_kind_some_is_held_out_and_nothing_stands_on_both_sides(kinds):
+    train, held_out = (rows_of(kinds / name) for name in ("train.jsonl", "val.txt.jsonl"))
+    assert not {row["text"] for row in train} & {row["text"] for row in held_out}
+    sizes = {
+        kind: [
+            sum(len(r["text"].encode()) for r in side if r["kind"] == kind)
+            for side in (train, held_out)
+        ]
+        for kind in [*KINDS, "bible"]
+    }
+    for kind in set(sizes) - {"novel"}:
+        # A document is a fortieth of its kind, the shortest a bit less.
+        assert 0.02 <= sizes[kind][1] / sum(sizes[kind]) < 0.16, kind
+    # Of novels those known by name alone.
+    assert [row["title"] for row in held_out if row["kind"] == "novel"] == ["Marta"]
+    assert load_summary(kinds).held_out == ["Marta"]
+
+
+def test_the_bible_is_a_document_per_chapter_without_titles_of_books(kinds):
+    train, held_out = (rows_of(kinds / name) for name in ("train.jsonl", "val.txt.jsonl"))
+    chapters = [row for row in train + held_out if row["kind"] == "bible"]
+    assert len(chapters) == 20
+    assert all(row["genre"] == "scripture" for row in chapters)
+    assert {row["title"] for row in chapters} == {f"Biblia, {n}" for n in range(1, 21)}
+    assert all(row["text"].startswith("Rozdział taki.") for row in chapters)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_codes_of_genres_stand_before_nine_documents_in_ten(kinds, split):
+    summary = load_summary(kinds)
+    tokenizer = summary.open_tokenizer(kinds)
+    assert tokenizer.genres == ("tale", "novel", "drama", "scripture")
+    ids = [tokenizer.genre_id(genre) for genre in tokenizer.genres]
+    last = summary.vocab_size - 1
+    assert ids == [last - 4, last - 3, last - 2, last - 1] and tokenizer.boundary_id == last
+    stream = np.fromfile(kinds / f"{split}.bin", dtype=summary.dtype)
+    regions = getattr(summary, split).regions
+    # The regions follow one another and make up the stream.
+    assert sum(length for _, length in regions.values()) == len(stream)
+    told = {}
+    for genre, (first, length) in regions.items():
+        inside = stream[first : first + length].astype(int)
+        assert inside[0] == tokenizer.boundary_id
+        after = inside[np.flatnonzero(inside == tokenizer.boundary_id) + 1]
+        codes = set(after[after >= tokenizer.n_ranks].tolist())
+        assert codes <= ({tokenizer.genre_id(genre)} if genre in tokenizer.genres else set())
+        told[genre] = (after >= tokenizer.n_ranks).mean()
+        # A code stands nowhere else.
+        assert np.isin(inside, ids).sum() == (after >= tokenizer.n_ranks).sum()
+    assert told["other"] == 0
+    if split == "train":
+        assert 0.8 < told["tale"] < 1 and 0.8 < told["novel"] < 1
+
+
+def test_prefix_is_boundary_and_code():
+    tokenizer = Tokenizer.from_ranks(
+        {bytes([byte]): byte for byte in range(256)}, ("tale", "novel")
+    )
+    assert tokenizer.prefix() == [258] and tokenizer.prefix("novel") == [258, 257]
+    with pytest.raises(ParameterError, match="genre='poem'"):
+        tokenizer.prefix("poem")
+
+
+def test_training_documents_are_varied_and_typed_and_held_out_ones_are_not(kinds):
+    train = rows_of(kinds / "train.jsonl")
+    # Held-out documents stand on disk as they are.
+    held_out = {row["text"] for row in rows_of(kinds / "val.txt.jsonl")}
+    assert set(documents_on_disk(kinds, "val")) == held_out
+    on_disk = documents_on_disk(kinds, "train")
+    tales = sum(row["kind"] == "tale" for row in train)
+    assert len(on_disk) == load_summary(kinds).train.documents == len(train) + 2 * tales
+    clean = {row["text"] for row in train}
+    untouched = [text for text in on_disk if text in clean]
+    # About half of those that are no variants; each differs in its first sentence alone.
+    assert 0.3 * len(train) < len(untouched) < 0.7 * len(train)
+    endings = {text.split(".", 1)[1] for text in clean}
+    whole = [text for text in on_disk if text.split(".", 1)[1] in endings]
+    assert len(whole) >= len(train)
+    typed = [text for text in whole if text not in clean]
+    assert all(n_bytes(text) for text in typed) and len(typed) > 0.3 * len(train)
+
+
+def test_the_tales_that_come_with_the_code_are_read_by_name():
+    assert PrepareConfig().source == ("wolne_lektury_corpus", "bajki")
+    tales = list(read_documents("bajki"))
+    assert len(tales) == 3326
+    assert {document.meta["kind"] for document in tales} == {"tale"}
 
 
 # Tokenizers

@@ -4,6 +4,7 @@ import math
 import platform
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from polishgen.models import build_model, preset_config
 from training.config import RECIPES, TrainingConfig
 from training.data import Batches, evenly_spaced
 from training.launch import WORLD_SIZES, missing_processes, processes_asked_for
+from training.loss import ROWS_AT_ONCE, next_token_loss
 from training.muon import Muon, orthogonalise
 from training.optim import learning_rate_factor, make_optimizers
 from training.state import keep_latest, load_state, save_state, saved_states
@@ -84,6 +86,55 @@ def test_windows_in_a_row_read_every_span_once_an_epoch():
     assert len(read) == len(read.unique()) == 480
 
 
+REGIONS = {"drama": (0, 700), "novel": (700, 3000), "tale": (3700, 1101)}
+MIX = {"tale": 2.5, "drama": 0.5}
+
+
+def mixed_batches(**changes) -> Batches:
+    options = {"rows": 4, "length": 10, "seed": 3, "regions": REGIONS, "mix": MIX}
+    return Batches(stream(4801), **options | changes)
+
+
+@pytest.mark.parametrize("in_a_row", [1, 4])
+def test_an_epoch_reads_each_genre_as_often_as_the_mix_says(in_a_row):
+    batches, span = mixed_batches(in_a_row=in_a_row), 10 * in_a_row
+    starts = batches.epoch_starts(0)
+    for genre, (first, length) in REGIONS.items():
+        inside = [s for s in starts if first <= s < first + length]
+        # Every window, with the token after it, lies within its genre.
+        assert all(s + span < first + length for s in inside)
+        spans = (length - 1) // span - 1
+        times = MIX.get(genre, 1.0)
+        assert len(inside) == int(times) * spans + round(times % 1 * spans)
+        # Whole readings read every window once, each reading from another first token.
+        counts = Counter((s - first) % span for s in inside)
+        assert len(counts) <= math.ceil(times)
+        assert sorted(counts.values(), reverse=True)[: int(times)] == [spans] * int(times)
+        assert len(set(inside)) >= min(len(inside), spans)
+    assert len(starts) == sum(
+        first <= s < first + length for s in starts for first, length in REGIONS.values()
+    )
+
+
+def test_mixed_batches_depend_on_the_step_alone():
+    later = mixed_batches(in_a_row=2)
+    walked = mixed_batches(in_a_row=2)
+    # Steps far enough for the third epoch, in order, and asked for out of order.
+    for step in range(300):
+        walked.batch(step)
+    for step in (250, 3, 299, 120):
+        assert torch.equal(walked.batch(step)[0], later.batch(step)[0])
+        assert torch.equal(mixed_batches(in_a_row=2).batch(step)[0], later.batch(step)[0])
+
+
+def test_a_genre_left_out_of_the_mix_is_not_read():
+    batches = mixed_batches(mix={"novel": 0})
+    read = {int(t) for step in range(100) for t in batches.batch(step)[0].flatten()}
+    assert read and not any(700 <= token < 3700 for token in read)
+    with pytest.raises(ParameterError, match="mix"):
+        mixed_batches(mix={"poem": 2})
+
+
 def test_a_corpus_shorter_than_a_batch_is_refused():
     with pytest.raises(ParameterError, match="100 tokens"):
         Batches(stream(100), 8, 16, seed=1)
@@ -114,6 +165,47 @@ def test_orthogonalise_keeps_directions_and_evens_out_their_sizes():
     along = u.mT @ result @ v
     assert (along - torch.diag(along.diagonal())).abs().max() < 1e-3
     assert (along.diagonal()[-20:] > 0.6).all() and (along.diagonal() < 1.25).all()
+
+
+@pytest.mark.parametrize("shape", [(64, 256), (256, 64), (3, 32, 80)])
+def test_orthogonalise_in_bfloat16_brings_singular_values_to_1(shape):
+    torch.manual_seed(0)
+    matrix = torch.randn(shape)
+    result = orthogonalise(matrix, precision=torch.bfloat16)
+    assert result.dtype == torch.float32
+    sizes = torch.linalg.svdvals(result.double())
+    assert sizes.min() > 0.6 and sizes.max() < 1.3
+    # The directions are those of the exact polar factor, of which it is an approximation.
+    u, _, vh = torch.linalg.svd(matrix.double(), full_matrices=False)
+    exact = u @ vh
+    cosine = (result * exact).sum() / result.norm() / exact.norm()
+    assert cosine > 0.97
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rows", [1, ROWS_AT_ONCE, 3 * ROWS_AT_ONCE + 5])
+def test_training_loss_is_the_cross_entropy_with_its_gradient(dtype, rows):
+    torch.manual_seed(rows)
+    logits = (5 * torch.randn(1, rows, 300)).to(dtype).requires_grad_()
+    targets = torch.randint(0, 300, (1, rows))
+    exact = logits.detach().double().requires_grad_()
+    expected = torch.nn.functional.cross_entropy(exact.flatten(0, 1), targets.flatten())
+    (2.5 * expected).backward()
+    loss = next_token_loss(logits, targets)
+    (2.5 * loss).backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=2e-6)
+    assert logits.grad.dtype == dtype
+    error = (logits.grad.double() - exact.grad).abs()
+    # The gradient is rounded once, to the precision of the logits.
+    precision = max(torch.finfo(dtype).eps, 1e-6)
+    assert (error <= precision * exact.grad.abs() + 1e-6 / rows).all()
+
+
+def test_training_loss_of_huge_logits_is_finite():
+    logits = torch.tensor([[[3e38, -3e38, 0.0]]]).bfloat16().requires_grad_()
+    loss = next_token_loss(logits, torch.tensor([[0]]))
+    loss.backward()
+    assert loss.item() == 0 and logits.grad.isfinite().all()
 
 
 def test_muon_step_written_out():

@@ -58,6 +58,9 @@ class Batches:
     order: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self):
+        if (self.mix or {}).keys() - (self.regions or {}).keys():
+            known = ", ".join(self.regions or {}) or "no genre"
+            raise ParameterError("mix", self.mix, f"of the corpus's genres, which are {known}")
         span = self.length * self.in_a_row
         if len(self.tokens) < self.rows * span + span + 1:
             raise ParameterError(

@@ -9,6 +9,8 @@ token; here it is one product over all of them.
 import torch
 from torch import Tensor
 
+PRODUCTS, STATES = torch.bfloat16, torch.float32
+
 
 class Recurrence(torch.autograd.Function):
     """h_t = (1 - z) n + z h_{t-1} with r, z, n as in `torch.nn.GRU`, over T tokens."""
@@ -21,19 +23,19 @@ class Recurrence(torch.autograd.Function):
         """
         T, B, H3 = inputs.shape
         H = H3 // 3
-        low = weight.to(torch.bfloat16)
-        states = inputs.new_empty(T + 1, B, H, dtype=torch.float32)
-        gates = inputs.new_empty(T, B, H3, dtype=torch.float32)
-        recurrent_n = inputs.new_empty(T, B, H, dtype=torch.float32)
+        low = weight.to(PRODUCTS)
+        states = inputs.new_empty(T + 1, B, H, dtype=STATES)
+        gates = inputs.new_empty(T, B, H3, dtype=STATES)
+        recurrent_n = inputs.new_empty(T, B, H, dtype=STATES)
         states[0] = h0
         for t in range(T):
             h = states[t]
-            recurrent = (h.to(torch.bfloat16) @ low.T).float().add_(bias)
+            recurrent = (h.to(PRODUCTS) @ low.T).to(STATES).add_(bias)
             rz, n = gates[t].split([2 * H, H], dim=-1)
             torch.sigmoid(inputs[t, :, : 2 * H] + recurrent[:, : 2 * H], out=rz)
             recurrent_n[t] = recurrent[:, 2 * H :]
             r, z = rz.split(H, dim=-1)
-            torch.tanh(torch.addcmul(inputs[t, :, 2 * H :].float(), r, recurrent_n[t]), out=n)
+            torch.tanh(torch.addcmul(inputs[t, :, 2 * H :].to(STATES), r, recurrent_n[t]), out=n)
             torch.lerp(n, h, z, out=states[t + 1])
         ctx.save_for_backward(states, gates, recurrent_n, low)
         ctx.input_dtype = inputs.dtype
@@ -48,7 +50,7 @@ class Recurrence(torch.autograd.Function):
         slope_n = (1 - z) * (1 - n * n)
         slope_z = (states[:-1] - n) * z * (1 - z)
         slope_r = recurrent_n * r * (1 - r)
-        d_inputs = gates.new_empty(T, B, 3 * H, dtype=torch.bfloat16)
+        d_inputs = gates.new_empty(T, B, 3 * H, dtype=PRODUCTS)
         d_recurrent = torch.empty_like(d_inputs)
         dh = torch.zeros_like(states[0])
         for t in range(T - 1, -1, -1):
@@ -59,7 +61,7 @@ class Recurrence(torch.autograd.Function):
             d_inputs[t, :, 2 * H :] = dn
             d_recurrent[t] = d_inputs[t]
             d_recurrent[t, :, 2 * H :] = dn * r[t]
-            dh = torch.addcmul((d_recurrent[t] @ low).float(), dh, z[t])
+            dh = torch.addcmul((d_recurrent[t] @ low).to(STATES), dh, z[t])
         flat = d_recurrent.view(T * B, 3 * H)
-        d_weight = flat.T @ states[:-1].reshape(T * B, H).to(torch.bfloat16)
-        return d_inputs.to(ctx.input_dtype), dh, d_weight.float(), flat.float().sum(0)
+        d_weight = flat.T @ states[:-1].reshape(T * B, H).to(PRODUCTS)
+        return d_inputs.to(ctx.input_dtype), dh, d_weight.to(STATES), flat.to(STATES).sum(0)
