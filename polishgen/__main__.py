@@ -7,7 +7,13 @@ from contextlib import suppress
 
 import torch
 
-from polishgen.bench import PROMPT, measure_decoding, speed_table
+from polishgen.bench import (
+    PROMPT,
+    measure_decoding,
+    measure_sparsity,
+    sparsity_table,
+    speed_table,
+)
 from polishgen.chorus import chorus_of, load_bundled
 from polishgen.errors import CheckpointError, PolishgenError, check_int
 from polishgen.language_model import LanguageModel, load
@@ -64,6 +70,9 @@ def bench(options: argparse.Namespace) -> None:
         print(app_table(measure_app()))
         return
     torch.set_num_threads(check_int("threads", options.threads, 1, 256))
+    if options.sparsity:
+        print(sparsity_table(measure_sparsity(options.tokens)))
+        return
     loaded = load_models(options.model)
     speeds = [measure_decoding(lm, options.tokens, options.repeats) for lm in loaded]
     print(speed_table([speed for of_model in speeds for speed in of_model]))
@@ -120,6 +129,9 @@ def parser() -> argparse.ArgumentParser:
     speed.add_argument("--tokens", type=int, default=200)
     speed.add_argument("--repeats", type=int, default=3)
     speed.add_argument("--threads", type=int, default=1, help="of torch; 1, as on the page")
+    speed.add_argument(
+        "--sparsity", action="store_true", help="BDH on random weights, ever fewer neurons active"
+    )
     speed.add_argument("--app", action="store_true", help="measure the page instead")
     speed.set_defaults(run=bench)
     return top

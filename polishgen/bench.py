@@ -4,17 +4,22 @@ The report ran the whole of the last window through the model anew for every tok
 here in one process, in turn, on the same weights, with the same seed and sampling.
 """
 
+import copy
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
+import torch
 from torch import nn
+from torch.nn import functional as F
 
 from polishgen.decoding import Decoder, TorchDecoder, make_decoder
 from polishgen.errors import check_int
-from polishgen.generate import Piece, stream_pieces
+from polishgen.generate import Piece, document_prefix, stream_pieces
 from polishgen.language_model import LanguageModel
+from polishgen.models import build_model, preset_config
 from polishgen.parameters import GenerationConfig
 
 PROMPT = "Pewnego razu młody książe"
@@ -23,7 +28,7 @@ PROMPT = "Pewnego razu młody książe"
 @dataclass(frozen=True)
 class DecodingSpeed:
     """One model decoded one way: medians over the repeats, `tokens_per_second` from the call to the
-    last token. `same_as_pytorch`: of its tokens, how many the text begins with that PyTorch's has.
+    last token. `divergence`: mean KL divergence from the float64 model, in nats per token.
     """
 
     model: str
@@ -31,13 +36,13 @@ class DecodingSpeed:
     tokens: int
     first_token_seconds: float
     tokens_per_second: float
-    same_as_pytorch: int
+    divergence: float
 
 
 def measure_decoding(
     lm: LanguageModel, new_tokens: int = 200, repeats: int = 3, prompt: str = PROMPT
 ) -> list[DecodingSpeed]:
-    """Decodes `new_tokens` in each way, in turn, `repeats` times.
+    """Decodes `new_tokens` in each way, in turn, `repeats` times, the report's slow way once.
 
     Without Numba there is no compiled way. A run that ends early, at a document boundary, counts
     with the tokens that it made.
@@ -52,11 +57,14 @@ def measure_decoding(
     if (way := make_decoder(lm.model).way) != "PyTorch":
         ways = {way: make_decoder} | ways
     runs: dict[str, list[list[Piece]]] = {name: [] for name in ways}
-    for _ in range(repeats):
+    for repeat in range(repeats):
         for name, decoder in ways.items():
+            if repeat and decoder is WindowDecoder:
+                continue
             pieces = stream_pieces(decoder(lm.model), lm.tokenizer, prompt, config)
             runs[name].append(list(pieces))
-    expected = runs["PyTorch"][0]
+    written = [token for piece in runs["PyTorch"][0] for token in piece.token_ids]
+    text = [*document_prefix(lm.tokenizer, None), *lm.tokenizer.encode(prompt), *written]
     return [
         DecodingSpeed(
             lm.name,
@@ -64,16 +72,20 @@ def measure_decoding(
             len(repeated[0]),
             median(pieces[0].seconds for pieces in repeated),
             median(len(pieces) / pieces[-1].seconds for pieces in repeated),
-            shared_start(repeated[0], expected),
+            divergence(ways[name](lm.model), lm.model, text),
         )
         for name, repeated in runs.items()
     ]
 
 
-def shared_start(pieces: Sequence[Piece], others: Sequence[Piece]) -> int:
-    """How many tokens two texts share before they part."""
-    same = [a.token_ids == b.token_ids for a, b in zip(pieces, others, strict=False)]
-    return [*same, False].index(False)
+@torch.inference_mode()
+def divergence(decoder: Decoder, model: nn.Module, tokens: Sequence[int]) -> float:
+    """Mean KL divergence of a decoder from the float64 model over a text, in nats per token."""
+    exact = copy.deepcopy(model).double()(torch.tensor([tokens]))[0][0].log_softmax(-1)
+    logits = torch.tensor(np.stack([decoder.step(token) for token in tokens]))
+    return F.kl_div(
+        logits.double().log_softmax(-1), exact, log_target=True, reduction="batchmean"
+    ).item()
 
 
 class WindowDecoder:
@@ -98,12 +110,60 @@ class WindowDecoder:
 def speed_table(speeds: Sequence[DecodingSpeed]) -> str:
     """The figures as a Markdown table."""
     lines = [
-        "| model | way | tokens | first token (ms) | tokens per second | same as PyTorch |",
+        "| model | way | tokens | first token (ms) | tokens per second | KL (nats per token) |",
         "|---|---|---:|---:|---:|---:|",
     ]
     lines += [
         f"| {speed.model} | {speed.way} | {speed.tokens} | {1000 * speed.first_token_seconds:.1f} "
-        f"| {speed.tokens_per_second:,.0f} | {speed.same_as_pytorch} tokens |"
+        f"| {speed.tokens_per_second:,.0f} | {speed.divergence:.6f} |"
         for speed in speeds
     ]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class SparseSpeed:
+    """Tokens per second at a share of active neurons: x, and x ⊙ y, which is what fires."""
+
+    active: float
+    firing: float
+    tokens_per_second: float
+
+
+@torch.no_grad()
+def measure_sparsity(new_tokens: int = 200) -> list[SparseSpeed]:
+    """How fast BDH's decoder is as fewer neurons are active, on random weights.
+
+    Token vectors share a direction that the encoders lean against, each time more: which neurons
+    clear that threshold still depends on the token. Logits only, without sampling.
+    """
+    speeds = []
+    tokens = np.random.default_rng(0).integers(0, 8192, new_tokens).tolist()
+    for threshold in (0.0, 0.5, 1.0, 1.5, 2.0, 2.5):
+        torch.manual_seed(0)
+        model = build_model(preset_config("bdh", "compact")).eval().requires_grad_(False)
+        shared = F.normalize(
+            F.layer_norm(torch.randn(model.config.width), (model.config.width,)), dim=0
+        )
+        model.embedding.weight += 0.02 * model.config.width**0.5 * shared
+        model.decoder += 0.02 * shared
+        for encoder in (model.encoder, model.encoder_v):
+            # Half of a token vector's square lies along the shared direction.
+            encoder -= threshold * 0.02 * 2**0.5 * shared[:, None]
+        _, _, layers = model(torch.tensor([tokens]), return_activity=True)
+        active = torch.stack([(x > 0).float().mean() for x, _ in layers]).mean().item()
+        firing = torch.stack([(x * y > 0).float().mean() for x, y in layers]).mean().item()
+        decoder = make_decoder(model)
+        decoder.prefill(tokens)
+        started = time.perf_counter()
+        for token in tokens:
+            decoder.step(token)
+        speeds.append(SparseSpeed(active, firing, new_tokens / (time.perf_counter() - started)))
+    return speeds
+
+
+def sparsity_table(speeds: Sequence[SparseSpeed]) -> str:
+    """The figures as a Markdown table."""
+    lines = ["| active (x) | firing (x ⊙ y) | tokens per second |", "|---:|---:|---:|"]
+    lines += [f"| {s.active:.1%} | {s.firing:.1%} | {s.tokens_per_second:,.0f} |" for s in speeds]
     return "\n".join(lines)

@@ -23,7 +23,6 @@ from torch.overrides import TorchFunctionMode
 from polishgen.errors import CheckpointError, ParameterError
 from polishgen.hub import fetch_repository
 from polishgen.models import ARCHITECTURES, build_model, config_from_dict
-from polishgen.models.packed import pack_linear_layers
 from polishgen.tokenizer import CL100K, Tokenizer
 
 CONFIG_FILE = "config.json"
@@ -132,7 +131,7 @@ def read_folder(folder: Path, device: torch.device) -> Checkpoint:
     load_weights(model, folder, device)
     model.eval().requires_grad_(False)
     metrics = read_json(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
-    return Checkpoint(pack_linear_layers(model), tokenizer, metrics)
+    return Checkpoint(model, tokenizer, metrics)
 
 
 class SkipInitialisation(TorchFunctionMode):

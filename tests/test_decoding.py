@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 import polishgen
 from polishgen.decoding import TorchDecoder, compile_in_background, decoder, make_decoder
-from polishgen.models import build_model, preset_config
+from polishgen.models import ARCHITECTURES, build_model, preset_config
 
 pytest.importorskip("numba", reason="without Numba all decoding is PyTorch's")
 
@@ -192,15 +192,18 @@ def test_other_precisions_decode_through_pytorch():
 
 def test_while_code_is_compiled_pytorch_decodes(monkeypatch):
     model, go_on = small_model(("gru", "compact")), threading.Event()
+    asked_for = []
 
     def slowly(model):
         assert go_on.wait(20)
+        asked_for.append(model.config.architecture)
 
     monkeypatch.setattr(decoder, "compiled_code", slowly)
-    thread = compile_in_background([model])
+    thread = compile_in_background()
     assert make_decoder(model).way == "PyTorch"
     go_on.set()
     thread.join()
+    assert sorted(asked_for) == sorted(ARCHITECTURES)
     monkeypatch.undo()
     assert make_decoder(model).way == "compiled"
 

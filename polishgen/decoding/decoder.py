@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from polishgen.models import build_model, preset_config
+
 # Prompts are read in chunks, so that memory stays flat.
 CHUNK_TOKENS = 256
 # Up to here the compiled step reads a prompt sooner than PyTorch, which starts slowly.
@@ -134,7 +136,7 @@ class ChorusDecoder:
         return ChorusDecoder([member.copy() for member in self.members])
 
 
-STEPS = ("transformer", "gru", "bdh")
+STEPS = ("gru", "transformer", "bdh")
 # Architectures whose step is being compiled in the background.
 compiling: set[str] = set()
 _code: dict[str, ModuleType | None] = {}
@@ -157,17 +159,19 @@ def compiled_code(model: nn.Module) -> ModuleType | None:
     return _code[architecture]
 
 
-def compile_in_background(models: Sequence[nn.Module]) -> threading.Thread:
-    """Compiles what these models' decoders need; until then `make_decoder` gives PyTorch's."""
-    members = [member for model in models for member in getattr(model, "models", [model])]
-    waiting = {model.config.architecture: model for model in members}
-    waiting = {name: model for name, model in waiting.items() if name in STEPS}
-    compiling.update(waiting)
+def compile_in_background() -> threading.Thread:
+    """Compiles all steps, or fetches them from the cache; until then PyTorch decodes.
+
+    For programs that are to answer at once: the same seed may give another text before and after.
+    """
+    compiling.update(STEPS)
 
     def run() -> None:
-        for architecture, model in waiting.items():
-            compiled_code(model)
-            compiling.discard(architecture)
+        for architecture in STEPS:
+            try:
+                compiled_code(build_model(preset_config(architecture, "compact", vocab_size=2)))
+            finally:
+                compiling.discard(architecture)
 
     thread = threading.Thread(target=run, name="compile", daemon=True)
     thread.start()
@@ -176,7 +180,9 @@ def compile_in_background(models: Sequence[nn.Module]) -> threading.Thread:
 
 def quantised_weights(code: ModuleType, model: nn.Module) -> Any:
     """The model's weights as its compiled step wants them, made anew if they have changed."""
-    version = tuple((p.data_ptr(), p._version) for p in model.parameters())
+    version = tuple(
+        (p.data_ptr(), 0 if p.is_inference() else p._version) for p in model.parameters()
+    )
     known = _weights.get(model)
     if known is None or known[0] != version:
         with torch.no_grad():
