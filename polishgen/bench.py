@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from polishgen.decoding import Decoder, TorchDecoder, make_decoder
 from polishgen.errors import check_int
-from polishgen.generate import Piece, document_prefix, stream_pieces
+from polishgen.generate import Piece, stream_pieces
 from polishgen.language_model import LanguageModel
 from polishgen.models import build_model, preset_config
 from polishgen.parameters import GenerationConfig
@@ -64,7 +64,7 @@ def measure_decoding(
             pieces = stream_pieces(decoder(lm.model), lm.tokenizer, prompt, config)
             runs[name].append(list(pieces))
     written = [token for piece in runs["PyTorch"][0] for token in piece.token_ids]
-    text = [*document_prefix(lm.tokenizer, None), *lm.tokenizer.encode(prompt), *written]
+    text = [*lm.tokenizer.prefix(), *lm.tokenizer.encode(prompt), *written]
     return [
         DecodingSpeed(
             lm.name,
