@@ -85,7 +85,7 @@ def measure(lm: LanguageModel, corpus: CorpusTexts, keep: bool) -> Measured:
 
 def set_names(lm: LanguageModel) -> list[SetName]:
     """Every preset without a genre, and every genre at the default setting."""
-    genres = [genre for genre in GENRE_PROMPTS if genre in getattr(lm.tokenizer, "genres", ())]
+    genres = [genre for genre in GENRE_PROMPTS if genre in lm.tokenizer.genres]
     return [(None, preset) for preset in SAMPLING_PRESETS] + [(g, DEFAULT_PRESET) for g in genres]
 
 

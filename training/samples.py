@@ -35,7 +35,7 @@ def page(models: dict[str, LanguageModel]) -> Iterator[str]:
             yield f"### {prompt}"
             for name, lm in models.items():
                 yield f"**{title(name)}**"
-                known = genre if genre in getattr(lm.tokenizer, "genres", ()) else None
+                known = genre if genre in lm.tokenizer.genres else None
                 for seed in SEEDS:
                     yield text_block(prompt + lm.generate(prompt, seed=seed, genre=known))
 

@@ -15,9 +15,9 @@ from polishgen.checkpoint import read_json, write_json
 from polishgen.errors import ParameterError
 from training.measures.held_out import CorpusTexts
 
-# 7-Zip's PPMd, variant H, with memory enough that it forgets nothing of sixty megabytes.
+# 7-Zip's PPMd, variant H, with memory enough that it forgets nothing of ninety megabytes.
 PPMD_ORDER = 12
-PPMD_MEMORY = 1024**3
+PPMD_MEMORY = 3 * 1024**3
 # An encoder gives back only so much at a time; of more than this, output would pile up inside it.
 PIECE_BYTES = 16 * 1024
 MEASURED = Path(__file__).parents[2] / "docs" / "compressors.json"

@@ -79,7 +79,7 @@ def measure_kinds(lm: LanguageModel, corpus: CorpusTexts, keep: bool) -> dict[st
 def kind_loss(lm: LanguageModel, documents: Sequence[Document]) -> dict:
     """Loss over documents of one kind, and what it is over."""
     genre = documents[0].meta.get("genre")
-    genre = genre if genre in getattr(lm.tokenizer, "genres", ()) else None
+    genre = genre if genre in lm.tokenizer.genres else None
     loss = measure_loss(lm, [document.text for document in documents], genre)
     return {"genre": genre, "documents": len(documents), **loss}
 
