@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from polishgen.errors import CheckpointError, ParameterError
+from polishgen.files import whole, write_json
 from polishgen.hub import fetch_repository
 from polishgen.models import ARCHITECTURES, build_model, config_from_dict
-from polishgen.tokenizer import CL100K, Tokenizer
+from polishgen.tokenizer import CL100K, TOKENIZER_FILE, Tokenizer
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-TOKENIZER_FILE = "tokenizer.tiktoken"
 METRICS_FILE = "metrics.json"
 LOG_FILE = "training_log.csv"
 FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, METRICS_FILE, LOG_FILE)
@@ -214,11 +214,10 @@ def save_checkpoint(folder: Path, model: nn.Module, tokenizer: Tokenizer, metric
         name: weight.detach().to("cpu", torch.bfloat16).contiguous()
         for name, weight in model.state_dict().items()
     }
-    partial = folder / (WEIGHTS_FILE + ".partial")
-    save_file(weights, partial, metadata={"format": "pt"})
-    # safetensors lets the owner alone read it; a server may run as somebody else.
-    partial.chmod(0o644)
-    partial.replace(folder / WEIGHTS_FILE)
+    with whole(folder / WEIGHTS_FILE) as partial:
+        save_file(weights, partial, metadata={"format": "pt"})
+        # safetensors lets the owner alone read it; a server may run as somebody else.
+        partial.chmod(0o644)
     config = {
         "architecture": model.config.architecture,
         "tokenizer": CL100K if by_name else TOKENIZER_FILE,
@@ -240,10 +239,3 @@ def read_json(path: Path) -> dict:
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} is damaged: it holds no JSON object")
     return value
-
-
-def write_json(path: Path, value: dict) -> None:
-    """Writes JSON, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)

@@ -21,10 +21,12 @@ import requests
 import tiktoken
 
 from polishgen.errors import CheckpointError, ParameterError, PolishgenError
+from polishgen.files import write_bytes
 
 DOCUMENT_BOUNDARY = "<|endoftext|>"
 GENRES = ("tale", "novel", "drama", "scripture")
 CL100K = "cl100k_base"
+TOKENIZER_FILE = "tokenizer.tiktoken"
 
 # Words with the space or quote before them, numbers by three digits, runs of signs, white space.
 # Unlike in cl100k_base's pattern, an accent written as a combining mark stays inside its word, and
@@ -139,12 +141,9 @@ class Tokenizer:
         """
         if self.name == CL100K:
             raise PolishgenError(f"{CL100K} is not saved: its name is all that is needed")
-        path = Path(path)
         ranked = enumerate(self._bytes[: self.n_ranks])
-        lines = (f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in ranked)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text("".join(lines), encoding="ascii")
-        partial.replace(path)
+        lines = (b"%b %d\n" % (base64.b64encode(token), rank) for rank, token in ranked)
+        write_bytes(Path(path), b"".join(lines))
 
 
 class StreamingDecoder:

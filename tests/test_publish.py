@@ -497,7 +497,7 @@ def test_the_space_gets_what_it_needs_and_nothing_else(hub: Hub, bundled: Path, 
     package = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "polishgen").rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert {path for path in files if path.startswith("polishgen/")} == package
     assert {path for path in files if path.startswith("checkpoints/gru")} == {

@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 from statistics import median
 
 from polishgen.bench import PROMPT
-from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names, write_json
+from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names
 from polishgen.errors import PolishgenError
+from polishgen.files import write_json
 from polishgen.language_model import CHORUS, LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS
 from training.measures.activity import active_shares

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from polishgen.errors import CheckpointError
+from polishgen.files import whole
 
 LOG_COLUMNS = (
     "step",
@@ -21,12 +22,10 @@ COUNTS = ("step", "tokens")
 
 def write_log(path: Path, rows: list[dict[str, float]]) -> None:
     """Writes the log as CSV, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
+    with whole(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, LOG_COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-    partial.replace(path)
 
 
 def read_log(path: Path, columns: Sequence[str] = LOG_COLUMNS) -> list[dict[str, float]]:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from polishgen.bench import PROMPT
 from polishgen.checkpoint import BUNDLED, LOG_FILE
+from polishgen.files import write_bytes
 from polishgen.language_model import LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS, describe
 from training.log import read_log
@@ -42,9 +43,7 @@ def write_card(folder: Path) -> None:
     """Puts the card and its curve into a checkpoint folder."""
     bundled = folder.resolve().parent == BUNDLED.resolve()
     for file, content in card_files(folder, folder.name if bundled else folder.as_posix()).items():
-        partial = folder / (file + ".partial")
-        partial.write_bytes(content)
-        partial.replace(folder / file)
+        write_bytes(folder / file, content)
 
 
 def card_files(folder: Path, name: str) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field
 
 from polishgen.errors import PolishgenError
 from polishgen.parameters import Float, Int, Record, add_options, as_strings
-from polishgen.tokenizer import CL100K, GENRES, Tokenizer, read_ranks
+from polishgen.tokenizer import CL100K, GENRES, TOKENIZER_FILE, Tokenizer, read_ranks
 from training.corpus.as_typed import as_typed
 from training.corpus.bpe import LARGEST, SMALLEST, train_bpe
 from training.corpus.cleaning import Document, clean_all, n_bytes
@@ -26,7 +26,6 @@ from training.corpus.sources import DEFAULT_BASE_URL, DEFAULT_NAME, TALES, read_
 from training.corpus.split import split_documents, take_fraction, text_hash
 from training.corpus.summary import (
     SUMMARY_FILE,
-    TOKENIZER_FILE,
     SplitSummary,
     Summary,
     write_summary,

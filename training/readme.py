@@ -7,6 +7,7 @@ from pathlib import Path
 
 from polishgen.checkpoint import METRICS_FILE, bundled_names, find_folder, read_json
 from polishgen.errors import PolishgenError
+from polishgen.files import write_bytes
 from polishgen.language_model import CHORUS
 from polishgen.sampling import SAMPLING_PRESETS, describe
 
@@ -41,9 +42,7 @@ def write_readme(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     text = replace_section(text, "evaluation", evaluation_section(metrics))
     text = replace_section(text, "stages", stages_section(metrics))
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_bytes(path, text.encode())
 
 
 def replace_section(text: str, name: str, section: str) -> str:

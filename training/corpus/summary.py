@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from polishgen.errors import PolishgenError
-from polishgen.tokenizer import CL100K, Tokenizer
+from polishgen.files import write_json
+from polishgen.tokenizer import CL100K, TOKENIZER_FILE, Tokenizer
 from training.corpus.cleaning import RuleCount
 
 SUMMARY_FILE = "summary.json"
-TOKENIZER_FILE = "tokenizer.tiktoken"
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,4 @@ def write_summary(path: Path, summary: Summary) -> None:
     data = asdict(summary)
     for split in ("train", "val"):
         data[split]["bytes_per_token"] = getattr(summary, split).bytes_per_token
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
-    partial.replace(path)
+    write_json(path, data, indent=1)

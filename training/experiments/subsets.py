@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from polishgen.errors import ParameterError
-from polishgen.tokenizer import CL100K, Tokenizer
+from polishgen.tokenizer import CL100K, TOKENIZER_FILE, Tokenizer
 from training.corpus.bpe import train_bpe
 from training.corpus.cleaning import Document, n_bytes
 from training.corpus.split import take, take_fraction
-from training.corpus.summary import SUMMARY_FILE, TOKENIZER_FILE, load_summary, write_summary
+from training.corpus.summary import SUMMARY_FILE, load_summary, write_summary
 from training.measures.held_out import read_documents
 from training.prepare import token_dtype, write_texts, write_tokens
 

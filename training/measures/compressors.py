@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pyppmd
 
-from polishgen.checkpoint import read_json, write_json
+from polishgen.checkpoint import read_json
 from polishgen.errors import ParameterError
+from polishgen.files import write_json
 from training.measures.held_out import CorpusTexts
 
 # 7-Zip's PPMd, variant H, with memory enough that it forgets nothing of ninety megabytes.
