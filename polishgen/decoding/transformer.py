@@ -141,13 +141,10 @@ def state_from(model: Transformer, state: RollingCache | WindowState) -> State:
 
 def keep(state: State, window: int, layers: list[KeyValues], length: int) -> None:
     """Puts the newest of `length` tokens' keys and values where `read` would have put them."""
-    context = state.keys.shape[-1]
-    newest = np.arange(max(0, length - context), length)
-    places = newest % context
     for layer, cache in enumerate(layers):
-        recent = slice(cache.length - len(newest), cache.length)
-        state.keys[window, layer][..., places] = cache.keys[0, :, recent].mT.numpy()
-        state.values[window, layer][:, places] = cache.values[0, :, recent].numpy()
+        places = np.arange(length - cache.keys.shape[2], length) % state.keys.shape[-1]
+        state.keys[window, layer][..., places] = cache.keys[0].mT.numpy()
+        state.values[window, layer][:, places] = cache.values[0].numpy()
     state.lengths[window] = length
 
 

@@ -56,15 +56,13 @@ class TransformerConfig(Record):
 
 
 class KeyValues(NamedTuple):
-    """Keys and values of past tokens in one layer, each (B, n_heads, capacity, width / n_heads).
+    """Keys and values in one layer of past tokens that the next one sees, up to a window less one.
 
-    The first `length` places are in use. Once there is a past, new tokens are written into the
-    places after them, so that a token costs no copy of the cache.
+    Each (B, n_heads, tokens, width / n_heads).
     """
 
     keys: Tensor
     values: Tensor
-    length: int
 
 
 class RollingCache(NamedTuple):
@@ -72,27 +70,6 @@ class RollingCache(NamedTuple):
 
     layers: list[KeyValues]
     position: int
-
-
-def append(past: KeyValues | None, keys: Tensor, values: Tensor, window: int) -> KeyValues:
-    """The cache with the keys and values of new tokens (B, n_heads, T, features) at its end.
-
-    When its places run out, the last `window - 1` tokens move to the front of a larger buffer.
-    """
-    new = keys.shape[2]
-    if past is None:
-        return KeyValues(keys, values, new)
-    buffers, length = (past.keys, past.values), past.length
-    if length + new > past.keys.shape[2]:
-        kept = min(length, window - 1)
-        shape = (*keys.shape[:2], kept + new + window, keys.shape[3])
-        roomy = keys.new_empty(shape), values.new_empty(shape)
-        for target, source in zip(roomy, buffers, strict=True):
-            target[:, :, :kept] = source[:, :, length - kept : length]
-        buffers, length = roomy, kept
-    for target, source in zip(buffers, (keys, values), strict=True):
-        target[:, :, length : length + new] = source
-    return KeyValues(*buffers, length + new)
 
 
 def rms_norm(x: Tensor) -> Tensor:
@@ -148,11 +125,12 @@ class Attention(nn.Module):
         if self.config.residual_scalars and first is not None:
             a, b = self.value_scalars.to(values.dtype)
             values = a * values + b * first
-        now = append(past, keys, values, window)
         mine = values
-        # The first of the new tokens sees itself and window - 1 tokens before it.
-        seen = slice(max(0, now.length - x.shape[1] - (window - 1)), now.length)
-        keys, values = now.keys[:, :, seen], now.values[:, :, seen]
+        if past is not None:
+            keys = torch.cat([past.keys, keys], dim=2)
+            values = torch.cat([past.values, values], dim=2)
+        last = slice(max(0, keys.shape[2] - (window - 1)), None)
+        now = KeyValues(keys[:, :, last], values[:, :, last])
         dropout = self.config.dropout if self.training else 0.0
         causal = past is None and x.shape[1] <= window
         if causal and torch.is_grad_enabled() and x.device.type == "cpu" and not dropout:
