@@ -19,6 +19,7 @@ from conftest import NARROW
 from safetensors.torch import load_file
 
 import polishgen
+from training import bench
 from training.prepare import PrepareConfig, prepare
 from training.state import load_state
 from training.train import Run, main
@@ -404,3 +405,16 @@ def test_a_stopped_run_with_everything_goes_on_bit_for_bit(
     assert_same_weights(tmp_path / "whole", tmp_path / "cut")
     exported = [load_file(tmp_path / r / "checkpoint/model.safetensors") for r in ("whole", "cut")]
     assert all(torch.equal(exported[0][name], exported[1][name]) for name in exported[0])
+
+
+def test_bench_prints_the_speed_and_the_share_of_the_machines(tiny_corpus, tmp_path, capsys):
+    own = ["--seconds", "0.2", "--threads", str(torch.get_num_threads())]
+    assert bench.main([*own, *arguments("gru", tiny_corpus, tmp_path / "run")]) == 0
+    printed = capsys.readouterr().out
+    line = r"gru compact: ([\d,]+) tokens per second, (\d+) of (\d+) GFLOP/s \((\d+)%\), float32, "
+    rate, reached, possible, share = re.match(line, printed).groups()
+    assert int(rate.replace(",", "")) > 0 and 0 <= int(share) <= 100
+    assert int(reached) <= int(possible)
+    assert not (tmp_path / "run").exists()
+    assert bench.main(["--seconds", "0", "--model", "gru"]) == 2
+    assert "seconds=" in capsys.readouterr().err

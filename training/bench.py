@@ -1,0 +1,75 @@
+"""How fast training is: `python -m training.bench --model bdh`, and any option of `training.train`.
+
+Prints tokens per second of whole optimizer steps, and what share that is of the rate at which this
+machine multiplies large matrices in the same precision: three times the forward pass's operations,
+attention counted in full, the optimizer's left out.
+"""
+
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from polishgen.errors import PolishgenError, check_float, check_int
+from training.config import TrainingConfig
+from training.experiments.runs import multiplications_per_step
+from training.memory import keep_freed_memory
+from training.train import Run, parse_arguments
+
+# Large enough to be the machine's best.
+MATRIX_SIZE = 2048
+
+
+def matrix_rate(dtype: torch.dtype, device: torch.device, repeats: int = 5) -> float:
+    """Best of a few: operations per second of a product of two large matrices."""
+    a, b = torch.randn(2, MATRIX_SIZE, MATRIX_SIZE, device=device).to(dtype)
+    seconds = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        (a @ b)[0, 0].item()
+        seconds.append(time.perf_counter() - started)
+    return 2 * MATRIX_SIZE**3 / min(seconds)
+
+
+def measure(config: TrainingConfig, seconds: float) -> str:
+    """A line of figures: the run's speed after three steps to warm up."""
+    run = Run(config, Path())
+    dtype = torch.bfloat16 if run.config.mixed_precision == "bf16" else torch.float32
+    for _ in range(3):
+        run.train_step()
+    started, steps = time.perf_counter(), run.step
+    while (elapsed := time.perf_counter() - started) < seconds or run.step == steps:
+        float(run.train_step())
+    step_seconds = elapsed / (run.step - steps)
+    operations = 3 * 2 * multiplications_per_step(run.config)
+    rate = matrix_rate(dtype, run.accelerator.device)
+    return (
+        f"{config.model} {config.preset}: {run.tokens_per_step / step_seconds:,.0f} tokens per "
+        f"second, {operations / step_seconds / 1e9:.0f} of {rate / 1e9:.0f} GFLOP/s "
+        f"({operations / step_seconds / rate:.0%}), {str(dtype).removeprefix('torch.')}, "
+        f"{torch.get_num_threads()} threads"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; 2 with a message for an error of the user's."""
+    parser = ArgumentParser("training.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=15, help="to measure for (%(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="of torch (%(default)s)")
+    options, rest = parser.parse_known_args(arguments)
+    try:
+        torch.set_num_threads(check_int("threads", options.threads, 1, 256))
+        check_float("seconds", options.seconds, 0.1, 3600)
+        keep_freed_memory()
+        print(measure(parse_arguments(rest)[0], options.seconds))
+    except PolishgenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
