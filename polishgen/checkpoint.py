@@ -3,8 +3,8 @@
 A folder is complete in itself: `config.json` (architecture, sizes, which tokenizer),
 `model.safetensors`, the tokenizer's `.tiktoken` file (cl100k_base is known by name alone),
 `metrics.json` and, after training, `training_log.csv`. Weights are stored as bfloat16 and computed
-with as float32. Notable: nothing is ever unpickled; a model is built without memory for weights
-first, so that a configuration that does not fit them costs nothing before it is refused; and the
+with as float32. Nothing is ever unpickled. A model is built without memory for weights
+first, so that a configuration that does not fit them costs nothing before it is refused. The
 caller's torch settings (default device and type, gradients) make no difference.
 """
 

@@ -1,6 +1,6 @@
 """Model repositories on the Hub, fetched into huggingface_hub's cache.
 
-Notable: whenever the Hub does not serve, a complete cached copy does.
+Where the Hub does not serve, a complete cached copy is used.
 """
 
 import json

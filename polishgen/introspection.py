@@ -1,6 +1,6 @@
 """What goes on inside a model as it reads a text: surprise token by token, and BDH's neurons.
 
-Notable: a character that several tokens share cannot be shown in parts, so tokens are grouped until
+A character that several tokens share cannot be shown in parts, so tokens are grouped until
 they make whole characters; the bits of a group are those of its tokens together.
 """
 
@@ -132,7 +132,7 @@ class TellingNeuron:
 def telling_neurons(
     activity: NeuronActivity, n_neurons: int = 12, min_times: int = 3
 ) -> list[TellingNeuron]:
-    """Neurons of which one repeated token draws most of their firing, one neuron a token.
+    """Neurons of which one repeated token draws most of their firing, one neuron per token.
 
     Counts tokens, spaces aside and lower-cased, that occur `min_times` or more in the text.
     """

@@ -1,8 +1,8 @@
 """One model with its tokenizer, ready to write and to judge text.
 
 `load` finds it by name; `LanguageModel.generate`, `.stream` and `.score` are the whole public API.
-Notable: a `LanguageModel` keeps nothing between calls, so any number of threads may share one, and
-each call gets what it would get alone.
+A `LanguageModel` keeps nothing between calls: any number of threads may share one, and each call
+gets what it would get alone.
 """
 
 import math
