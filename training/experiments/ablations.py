@@ -120,10 +120,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "training.experiments.ablations", description=__doc__.splitlines()[0]
     )
     names = [ablation.name for ablation in ABLATIONS]
-    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="RUN")
+    parser.add_argument(
+        "--only", nargs="+", choices=names, default=names, metavar="RUN", help="of the table's runs"
+    )
     parser.add_argument("--steps", type=int, default=600, help="of the run `all` (%(default)s)")
-    parser.add_argument("--data", type=Path, default=Path("runs/data/polish8k"))
-    parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
+    parser.add_argument(
+        "--data", type=Path, default=Path("runs/data/polish8k"), help="corpus (%(default)s)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/ablations"), help="folder of the runs (%(default)s)"
+    )
     parser.add_argument("--author", default=AUTHOR, help="of `one-author` (%(default)s)")
     options = parser.parse_args(arguments)
     chosen = [ablation for ablation in ABLATIONS if ablation.name in options.only]
