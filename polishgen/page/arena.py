@@ -146,8 +146,8 @@ def standings() -> dict[str, object]:
         rows = base.execute("SELECT genre, models, winner FROM votes").fetchall()
     votes = [(genre, tuple(models.split(",")), winner) for genre, models, winner in rows]
     kinds = {"all": votes}
-    for genre in sorted({genre for genre, _, _ in votes}):
-        kinds[genre or "none"] = [each for each in votes if each[0] == genre]
+    for genre in sorted({genre for genre, _, _ in votes} - {""}):
+        kinds[genre] = [each for each in votes if each[0] == genre]
     tables = {kind: table([(m, w) for _, m, w in of_kind]) for kind, of_kind in kinds.items()}
     return {"tables": tables, "votes": len(votes)}
 

@@ -41,7 +41,9 @@ def draw(text: tuple[str, str, tuple[str, ...]], language: str) -> bytes:
         pen.text((MARGIN, y), own, FAINT, serif)
         pen.text((MARGIN + pen.textlength(own, serif), y), line[len(own) :], INK, serif)
         place += len(line) + 1
-    who = TEXTS[language]["card_by"].format(models=", ".join(map(title, models)))
+    texts = TEXTS[language]
+    named = ", ".join(texts.get(model) or title(model) for model in models)
+    who = texts["card_by"].format(models=named)
     pen.text((MARGIN, HEIGHT - MARGIN - 34), who, ACCENT, font("DejaVuSans-Bold", 26))
     name = "polishgen"
     width = pen.textlength(name, bold)

@@ -153,7 +153,9 @@ def plot(name: str, language: str, query: dict[str, str]) -> str:
     style = {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
     inks = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor")
     with drawing, rc_context(style | dict.fromkeys(inks, INK)):
-        figure = Figure(figsize=(9.0, 4.2) if name == "curves.svg" else (5.6, 3.4))
+        narrow = "narrow" in query
+        wide = name == "curves.svg" and not narrow
+        figure = Figure(figsize=(9.0, 4.2) if wide else (4.6, 3.4) if narrow else (5.6, 3.4))
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color=GREY, alpha=0.3)

@@ -185,7 +185,8 @@ export function fillTable(table, columns, rows) {
 export async function drawPlot(box, path, label) {
   const mark = (box.dataset.wanted = `${path}${Date.now()}`);
   const separator = path.includes("?") ? "&" : "?";
-  const response = await fetch(`${root}/plot/${path}${separator}lang=${settings.language}`);
+  const narrow = window.innerWidth < 600 ? "&narrow" : "";
+  const response = await fetch(`${root}/plot/${path}${separator}lang=${settings.language}${narrow}`);
   if (!response.ok || box.dataset.wanted !== mark) return;
   box.innerHTML = await response.text();
   const drawing = $("svg", box);

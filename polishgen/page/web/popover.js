@@ -47,6 +47,12 @@ export const visible = (text) => text.replaceAll(" ", "â£").replaceAll("\n", "â
 function place(span) {
   const rect = span.getClientRects()[0] ?? span.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = box;
+  if (getComputedStyle(box).position === "fixed") {
+    // At the bottom of a phone's screen: the token is to stay in sight above it.
+    const hidden = rect.bottom + 12 - box.getBoundingClientRect().top;
+    if (hidden > 0) window.scrollBy(0, hidden);
+    return;
+  }
   const left = Math.max(8, Math.min(rect.left, document.documentElement.clientWidth - width - 8));
   const below = rect.bottom + height + 12 < window.innerHeight;
   const top = below ? rect.bottom + 6 : Math.max(8, rect.top - height - 6);

@@ -96,6 +96,11 @@ function playExample() {
     });
     if (tokens.some((all, index) => trees[index].segments.at(-1).tokens.length < all.length))
       requestAnimationFrame(frame);
+    else
+      for (const column of columns) {
+        column.tools();
+        column.paper.scrollTop = 0;
+      }
   };
   requestAnimationFrame(frame);
 }
@@ -376,7 +381,7 @@ class Column {
     if (this.field) {
       const text = this.field.value;
       this.field = null;
-      button.textContent = say("edit");
+      button.textContent = "✎";
       this.paper.hidden = false;
       $(".paper-field", this.box).remove();
       if (text !== wholeText(this.tree.segments)) this.tree.grow(this.tree.edited(text));
