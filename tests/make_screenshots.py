@@ -15,36 +15,33 @@ WAIT_MS = 300_000
 SEED = 7
 
 
-def open_page(browser: Browser, page: ServedPage, query: str = "", **options) -> Page:
+def open_page(browser: Browser, served: ServedPage, path: str = "", **options) -> Page:
     """A new visitor's page."""
-    context = browser.new_context(**options)
+    context = browser.new_context(reduced_motion="reduce", **options)
     context.set_default_timeout(WAIT_MS)
-    visitor = context.new_page()
-    visitor.goto(page.url + query)
-    visitor.locator(".model-header", has_text="8").first.wait_for()
-    return visitor
-
-
-def wait_for_text(page: Page, selector: str, text: str) -> None:
-    page.locator(selector, has_text=text).first.wait_for()
-
-
-def photograph(page: Page, path: Path) -> None:
-    """The whole page, once its charts have settled."""
-    page.mouse.move(0, 0)
-    page.evaluate("window.scrollTo(0, 0)")
-    page.wait_for_timeout(1500)
-    page.screenshot(path=path, full_page=True)
-    print(path)
+    page = context.new_page()
+    page.goto(served.url + path)
+    page.locator("html[data-ready]").wait_for()
+    return page
 
 
 def generate(browser: Browser, served: ServedPage, **options) -> Page:
     """The Write tab after a run that a link has started."""
     query = f"?prompt=Pewnego+razu+młody+książe&seed={SEED}&max_new_tokens=110"
     page = open_page(browser, served, query, **options)
-    page.wait_for_function("!document.querySelector('#stop').disabled")
-    page.wait_for_function("document.querySelector('#stop').disabled")
+    page.locator("#columns .token").first.wait_for()
+    page.locator("#stop[aria-disabled=true]").wait_for()
+    for paper in page.locator("#columns .paper").all():
+        paper.evaluate("paper => paper.scrollTop = 0")
     return page
+
+
+def photograph(page: Page, path: Path, full_page: bool = True) -> None:
+    """The page as it stands, from its top."""
+    page.mouse.move(0, 0)
+    page.evaluate("window.scrollTo(0, 0)")
+    page.screenshot(path=path, full_page=full_page)
+    print(path)
 
 
 def make_screenshots(folder: Path) -> None:
@@ -61,23 +58,27 @@ def make_screenshots(folder: Path) -> None:
     with serve_page() as served, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = generate(browser, served, **desk)
-        photograph(page, folder / "write.png")
+        page.locator("#columns .token").nth(12).click()
+        photograph(page, folder / "write.png", full_page=False)
 
-        page.get_by_role("tab", name="Compare", exact=True).first.click()
+        page = open_page(browser, served, "compare", **desk)
         page.locator("#measure").click()
-        page.wait_for_function("!document.querySelector('#measured').innerText.includes('–')")
+        page.locator("#measured tbody tr").nth(2).wait_for()
+        page.locator("#measure-stop[aria-disabled=true]").wait_for()
+        page.locator("#speed-plot svg", has_text="ours").wait_for()
+        page.locator("#curves svg").wait_for()
         photograph(page, folder / "compare.png")
 
-        page.get_by_role("tab", name="Look inside", exact=True).first.click()
-        page.locator("#firing .token").first.wait_for()
-        page.locator("#surprise-transformer .token").nth(12).click()
-        wait_for_text(page, "#alternatives", "%")
+        page = open_page(browser, served, "inside", **desk)
+        page.locator("#firing span").first.wait_for()
+        page.locator("#reading-transformer .token").nth(12).click()
+        page.locator("#expected h4").nth(2).wait_for()
         photograph(page, folder / "look-inside.png")
 
-        page.get_by_role("tab", name="About", exact=True).first.click()
+        page = open_page(browser, served, "about", **desk)
         photograph(page, folder / "about.png")
 
-        photograph(generate(browser, served, **phone), folder / "phone.png")
+        photograph(generate(browser, served, **phone), folder / "phone.png", full_page=False)
         browser.close()
 
 

@@ -67,7 +67,7 @@ def file_of(name: str, file: str) -> Path | None:
 
 def genres() -> tuple[str, ...]:
     """The genres that every served model knows."""
-    known = [tuple(getattr(lm.tokenizer, "genres", ())) for lm in models().values()]
+    known = [lm.tokenizer.genres for lm in models().values()]
     return tuple(genre for genre in known[0] if all(genre in others for others in known))
 
 

@@ -154,8 +154,9 @@ class Progress:
     def readable(self, piece: Piece) -> list[list]:
         """Alternatives as [text, probability]: no half characters; None ends the text."""
         found = []
+        first_special = self.tokenizer.boundary_id - len(self.tokenizer.genres)
         for token, share in piece.alternatives:
-            text = self.tokenizer.decode([token]) if token < self.tokenizer.boundary_id else None
+            text = self.tokenizer.decode([token]) if token < first_special else None
             if text is None or "\ufffd" not in text:
                 found.append([text, round(share, 5)])
         return found
