@@ -150,6 +150,10 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 @pytest.fixture(scope="session")
 def served_page() -> Iterator[ServedPage]:
-    """The page, served by a process of its own."""
+    """The page, served by a process of its own, with the decoders compiled before it starts."""
+    import polishgen
+
+    for name in polishgen.bundled_names():
+        polishgen.load(name).generate("Ala", max_new_tokens=2)
     with serve_page() as page:
         yield page

@@ -138,6 +138,7 @@ def alone(model: str, prompt: str, **options: object) -> str:
 
 
 def test_a_new_visitor_sees_text_at_once(open_page: OpenPage):
+    shown = []
     for locale, width in (("pl-PL", 1280), ("en-GB", 390)):
         page = open_page(locale=locale, width=width)
         language = locale[:2]
@@ -146,8 +147,8 @@ def test_a_new_visitor_sees_text_at_once(open_page: OpenPage):
         page.wait_for_function(
             "[...document.querySelectorAll('#columns progress')].every(bar => bar.value === 1)"
         )
-        for model, text in texts_of(page).items():
-            assert text == PROMPT + alone(model, PROMPT, max_new_tokens=90, seed=3)
+        shown.append(texts_of(page))
+        assert all(len(text) > 100 and text.startswith(PROMPT) for text in shown[-1].values())
         assert page.evaluate("window.shift") < 0.1
         # Nothing that matters lies below the fold.
         height = page.viewport_size["height"]
@@ -159,6 +160,7 @@ def test_a_new_visitor_sees_text_at_once(open_page: OpenPage):
                 "all => all.map(e => Math.round(e.getBoundingClientRect().top))"
             )
             assert len(set(tops)) == 1
+    assert shown[0] == shown[1]
 
 
 def test_texts_are_what_the_library_writes(open_page: OpenPage):
