@@ -60,7 +60,7 @@ def test_generate_streams_to_gradio_client(client: Client):
     job = client.submit(PROMPT, max_new_tokens=80, seed=1, api_name="/generate")
     job.result()
     texts = job.outputs()
-    assert len(texts) > 2
+    assert len(texts) > 1
     assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
 
 
@@ -69,7 +69,7 @@ def test_generate_streams_over_plain_http(served_page):
         stream(served_page.url, "generate", {"prompt": PROMPT, "seed": 1, "model": "gru"})
     )
     texts = [data[0] for event, data in events if event == "generating"]
-    assert len(texts) > 2
+    assert len(texts) > 1
     assert texts[0] != texts[-1] and texts[-1].startswith(texts[0])
     assert events[-1][0] == "complete"
     assert events[-1][1] == [polishgen.load("gru").generate(PROMPT, seed=1)]

@@ -172,7 +172,11 @@ def test_texts_are_what_the_library_writes(open_page: OpenPage):
     # Continue takes the settings as they are now.
     set_up(page, max_new_tokens=12, temperature="0,7")
     page.locator("#continue").click()
-    page.wait_for_function("document.querySelectorAll('#columns .busy').length > 0")
+    page.wait_for_function(
+        """before => [...document.querySelectorAll('#columns .column .paper')].every(
+            (paper, index) => paper.textContent.length > before[index])""",
+        arg=[len(text) for text in texts.values()],
+    )
     until_ready(page)
     options = {"max_new_tokens": 12, "seed": 4, "temperature": 0.7, "starts_new_word": False}
     longer = texts_of(page)

@@ -1,7 +1,8 @@
 """A decoding step of BDH, compiled; the same mathematics as `models/bdh.py`, in its sparse form.
 
 A silent neuron costs its dot product with the token's vector and nothing more: its synapses are
-neither read nor written, its gate is not computed, its row of the decoder is not read.
+neither read nor written, its gate is not computed, its row of the decoder is not read. Dy and E, of
+which only active neurons' rows are read, are int16: int8 costs sparse weights 0.001 nats per token.
 """
 
 from typing import NamedTuple
@@ -61,8 +62,8 @@ def make_weights(model: BDH) -> Weights:
     return Weights(
         embedding=model.embedding.weight.detach().numpy(),
         Dx=quantise(list(model.encoder.mT)),
-        Dy=quantise(list(model.encoder_v.mT)),
-        E=quantise(list(model.decoder.unflatten(0, (config.n_heads, neurons)))),
+        Dy=quantise(list(model.encoder_v.mT), dtype=np.int16),
+        E=quantise(list(model.decoder.unflatten(0, (config.n_heads, neurons))), dtype=np.int16),
         head=quantise([model.head.weight]),
         damping=2.0 ** (-1 / half_lives),
         turns=turns(neurons, ROTARY_BASE),

@@ -20,6 +20,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -162,6 +163,9 @@ async def do(name: str, request: Request) -> Response:
         work = await to_thread.run_sync(WORK[name], await body_of(request))
     except PolishgenError as error:
         return JSONResponse({"error": told(error)}, 422)
+    except ClientDisconnect:
+        # Nobody is there to read this answer.
+        return Response(status_code=400)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(events(work), media_type="text/event-stream", headers=headers)
 
