@@ -9,6 +9,7 @@ options, its states the hashes of its corpus and tokenizer, and its checkpoint e
 
 import argparse
 import math
+import os
 import signal
 import sys
 import time
@@ -431,6 +432,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"exported to {options.export}")
             else:
                 print(f"stopped at step {run.step}; the same command with --resume goes on")
+        # No process leaves while the main one still exports.
+        run.accelerator.wait_for_everyone()
         run.accelerator.end_training()
     except PolishgenError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -441,4 +444,10 @@ def main(arguments: list[str] | None = None) -> int:
 if __name__ == "__main__":
     if count := missing_processes():
         sys.exit(run_processes(count, "training.train", sys.argv[1:]))
-    sys.exit(main())
+    code = main()
+    if "WORLD_SIZE" in os.environ:
+        # Threads of the process group may outlive the interpreter, which would abort a good run.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

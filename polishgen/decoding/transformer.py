@@ -75,8 +75,7 @@ def make_weights(model: Transformer) -> Weights:
     if getattr(config, "residual_scalars", False):
         for layer, block in enumerate(blocks):
             scalars[layer, :2] = block.residual_scalars.detach().numpy()
-            if layer:
-                scalars[layer, 2:] = block.attention.value_scalars.detach().numpy()
+            scalars[layer, 2:] = block.attention.value_scalars.detach().numpy()
     return Weights(
         embedding=model.embedding.weight.detach().numpy(),
         positions=(

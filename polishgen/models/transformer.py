@@ -7,7 +7,7 @@ Notable:
 - learned positions (the report preset): a position table has an end, so two windows run half a
   context apart, see `windows.py`.
 - optional residual scalars, learned: before each block x becomes r x + e x₀, where x₀ is the
-  normalised embedding (nanochat, modded-nanogpt), and in each but the first, values become
+  normalised embedding (nanochat, modded-nanogpt), and values become
   a v + b v₁, where v₁ are the first layer's (ResFormer, arXiv 2410.17897).
 - optional RMSNorm (arXiv 1910.07467), QK-norm (arXiv 2010.04245), ReLU² (arXiv 2109.08668).
 """
@@ -108,8 +108,8 @@ class Attention(nn.Module):
 
     def forward(
         self, x: Tensor, past: KeyValues | None, rotation: Tensor | None, first: Tensor | None
-    ) -> tuple[Tensor, KeyValues, Tensor]:
-        """Lets `x` (B, T, width) attend to itself and `past`; output, new past, its own values.
+    ) -> tuple[Tensor, KeyValues, Tensor | None]:
+        """Lets `x` (B, T, width) attend to itself and `past`; output, new past, v₁.
 
         `first`: the first layer's values (B, n_heads, T, features), None in the first layer.
         """
@@ -122,10 +122,10 @@ class Attention(nn.Module):
             query_key = rotate(query_key, rotation)
         queries, keys = query_key
         values = values[0]
-        if self.config.residual_scalars and first is not None:
+        if self.config.residual_scalars:
+            first = values if first is None else first
             a, b = self.value_scalars.to(values.dtype)
             values = a * values + b * first
-        mine = values
         if past is not None:
             keys = torch.cat([past.keys, keys], dim=2)
             values = torch.cat([past.values, values], dim=2)
@@ -144,7 +144,7 @@ class Attention(nn.Module):
                 dropout_p=dropout,
                 is_causal=causal,
             )
-        return self.dropout(self.output(mixed.transpose(1, 2).flatten(-2))), now, mine
+        return self.dropout(self.output(mixed.transpose(1, 2).flatten(-2))), now, first
 
 
 BLOCK = 256
@@ -214,13 +214,13 @@ class Block(nn.Module):
         past: KeyValues | None,
         rotation: Tensor | None,
         first: Tensor | None,
-    ) -> tuple[Tensor, KeyValues, Tensor]:
+    ) -> tuple[Tensor, KeyValues, Tensor | None]:
         if hasattr(self, "residual_scalars"):
             r, e = self.residual_scalars
             x = r * x + e * x0
-        mixed, past, values = self.attention(self.attention_norm(x), past, rotation, first)
+        mixed, past, first = self.attention(self.attention_norm(x), past, rotation, first)
         x = x + mixed
-        return x + self.mlp(self.mlp_norm(x)), past, values
+        return x + self.mlp(self.mlp_norm(x)), past, first
 
 
 class Transformer(nn.Module):
@@ -281,8 +281,7 @@ class Transformer(nn.Module):
         after: list[KeyValues] = []
         x0, first = x, None
         for block, past in zip(self.blocks, layers or [None] * len(self.blocks), strict=True):
-            x, past, values = block(x, x0, past, rotation, first)
-            first = values if first is None else first
+            x, past, first = block(x, x0, past, rotation, first)
             after.append(past)
         return x, after
 
