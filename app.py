@@ -2,7 +2,6 @@
 
 import argparse
 
-from polishgen.decoding import compile_in_background
 from polishgen.errors import PolishgenError
 from polishgen.page import build_page, launch
 
@@ -18,7 +17,6 @@ def main() -> None:
         "--port", type=int, help="GRADIO_SERVER_PORT if left out, or else from 7860"
     )
     arguments = parser.parse_args()
-    compile_in_background()
     try:
         page = build_page()
     except PolishgenError as error:

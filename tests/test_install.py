@@ -79,3 +79,13 @@ def test_an_installed_package_has_a_command_and_says_where_models_come_from(tmp_
     )
     assert run.returncode == 2 and run.stderr.count("\n") == 1
     assert "no models are bundled" in run.stderr and "user/repo" in run.stderr
+
+
+def test_the_app_without_checkpoints_says_so_in_one_line(tmp_path):
+    shutil.copytree(ROOT / "polishgen", tmp_path / "polishgen")
+    shutil.copy(ROOT / "app.py", tmp_path)
+    run = subprocess.run(
+        [sys.executable, "app.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 2 and run.stderr.count("\n") == 1, run.stderr
+    assert "no models are bundled" in run.stderr

@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from polishgen.bench import PROMPT
+from polishgen.decoding import compile_in_background
 from polishgen.errors import ParameterError, PolishgenError, check_int
 from polishgen.page import api, arena, card, compare, reading
 from polishgen.page.line import Event, Line
@@ -81,6 +82,8 @@ ANSWERS: dict[str, Callable[[dict], object]] = {
 def build_page() -> gr.Server:
     """The server with all its routes; loads the models first, and writes the example."""
     models()
+    # Only now: a process that ends while the compiler works is aborted.
+    compile_in_background()
     server = gr.Server(docs_url=None, redoc_url=None, openapi_url=None)
     api.add_endpoints(server, LINE)
     server.add_middleware(SmallBodies)

@@ -1,7 +1,7 @@
 """One run of `training.train` with something changed in the recipe, at the recipe's compute.
 
 Notable: compute is counted, not timed: multiplications of a forward pass, attention's scores
-included, the optimizer's left out. A model that costs twice as much a token reads half as many.
+included, the optimizer's left out. A model that costs twice as much per token reads half as many.
 """
 
 import shlex
