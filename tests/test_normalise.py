@@ -66,9 +66,12 @@ def test_normalising_twice_changes_nothing(text):
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.sampled_from(SIGNS), max_size=20))
 def test_letters_and_digits_stay_in_their_order(text):
-    composed = unicodedata.normalize("NFC", text)
-    words = [sign for sign in composed if sign.isalnum()]
-    assert [sign for sign in normalise(text) if sign.isalnum()] == words
+    """Accents aside: one behind a sign that goes may join the letter before it."""
+
+    def words(text):
+        return [sign for sign in unicodedata.normalize("NFD", text) if sign.isalnum()]
+
+    assert words(normalise(text)) == words(text)
 
 
 @pytest.mark.parametrize("unit", ['"', "„ ", ",,a", ".-abc", "[—", "\n", "a .. ", " —", "''"])
