@@ -137,8 +137,7 @@ def visit(url: str, tokens: int) -> Visit:
 def seconds_until_freed(url: str, process: psutil.Process) -> float:
     """Seconds from a visitor's leaving in the middle of a run until the processor is idle."""
     run = events(url, tokens=1000)
-    for _ in range(8):
-        next(run)
+    next(event for event in run if "columns" in event)
     run.close()
     left = time.perf_counter()
     while True:
