@@ -72,7 +72,7 @@ def make_weights(model: Transformer) -> Weights:
     learned = config.positions == "learned"
 
     scalars = np.tile(np.float32([1, 0, 1, 0]), (n_layers, 1))
-    if getattr(config, "residual_scalars", False):
+    if config.residual_scalars:
         for layer, block in enumerate(blocks):
             scalars[layer, :2] = block.residual_scalars.detach().numpy()
             scalars[layer, 2:] = block.attention.value_scalars.detach().numpy()
