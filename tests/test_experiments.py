@@ -10,6 +10,7 @@ from conftest import invented_text
 
 from polishgen.checkpoint import read_json
 from polishgen.errors import ParameterError
+from training.bench import multiplications_per_token
 from training.corpus.cleaning import n_bytes
 from training.data import open_corpus
 from training.experiments import ablations, runs, trials
@@ -20,11 +21,12 @@ from training.prepare import PrepareConfig, prepare
 
 AUTHORS = ("Nowak, Anna", "Nowak, Anna (1850-1900)", "Lis, Jan", "Wilk, Ewa", "Sowa, Olga")
 TINY = {
-    "model_options": json.dumps({"width": 32, "n_layers": 1, "n_heads": 2, "context_length": 16}),
-    "micro_batch_size": "4",
-    "sequence_length": "16",
-    "eval_tokens": "256",
-    "warmup_steps": "2",
+    "model_options": {"width": 32, "n_layers": 1, "n_heads": 2, "context_length": 16},
+    "micro_batch_size": 4,
+    "gradient_accumulation_steps": 1,
+    "sequence_length": 16,
+    "eval_tokens": 256,
+    "warmup_steps": 2,
 }
 
 
@@ -54,8 +56,7 @@ def test_each_run_reads_what_its_name_says(base, tmp_path):
         assert (authors == set(AUTHORS[:2])) == (name == "one-author")
         assert (authors > set(AUTHORS[:2])) == (name != "one-author")
         assert all(document in everything for document in documents)
-        # Held out and vocabulary are everywhere the same; these documents are short enough to stay
-        # whole.
+        # Held-out text and vocabulary are the same everywhere.
         corpus = open_corpus(tmp_path / name)
         assert corpus.held_out.tolist() == open_corpus(base).held_out.tolist()
         assert corpus.summary.train.bytes == sizes[name]
@@ -75,51 +76,42 @@ def test_each_run_reads_what_its_name_says(base, tmp_path):
     assert not (tmp_path / "nobody" / "summary.json").exists()
 
 
-def test_held_out_novels_are_measured_by_excerpts(base, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.experiments.subsets.EXCERPT_CHARACTERS", 500)
-    prepare_subset(base, tmp_path / "all", "all")
-    whole = read_documents(base / "val.txt.jsonl")
-    excerpts = read_documents(tmp_path / "all" / "val.txt.jsonl")
-    assert len(excerpts) == len(whole) > 1
-    for document, part in zip(whole, excerpts, strict=True):
-        assert len(part.text) == 500 < len(document.text)
-        before, after = document.text.split(part.text)
-        assert not before or before.endswith("\n")
-        assert abs(len(before) - len(after)) < len(document.text) / 2
-
-
 def test_other_vocabularies_are_trained_on_the_same_text(base, tmp_path, monkeypatch):
     monkeypatch.setitem(VOCABULARIES, "vocabulary-4k", 300)
     prepare_subset(base, tmp_path / "small", "vocabulary-4k")
     small = open_corpus(tmp_path / "small").summary
-    assert small.vocab_size == 300
+    tokenizer = small.open_tokenizer(tmp_path / "small")
+    assert small.vocab_size == tokenizer.n_vocab == 300
+    assert list(tokenizer.genres) == open_corpus(base).summary.genres != []
     assert small.train.bytes == open_corpus(base).summary.train.bytes
     assert small.train.tokens > open_corpus(base).summary.train.tokens
 
 
 def test_compute_is_counted_as_by_hand(base, tmp_path, monkeypatch):
     monkeypatch.setitem(VOCABULARIES, "vocabulary-16k", 350)
-    for name in ("all", "vocabulary-16k"):
-        prepare_subset(base, tmp_path / name, name)
+    prepare_subset(base, tmp_path / "wider", "vocabulary-16k")
     vocabulary = open_corpus(base).summary.vocab_size
+    # Six blocks of 12 · 256² and the head; queries by keys and weights by values over 512.
+    transformer = 6 * (12 * 256**2 + 2 * 512 * 256) + 256 * vocabulary
     for model, expected in {
-        # Six blocks of 12 · 256² and the head; queries by keys and weights by values over 512.
-        "transformer": 8192 * (6 * (12 * 256**2 + 2 * 512 * 256) + 256 * vocabulary),
+        "transformer": transformer,
         # Three gates of both layers, the projection, and the embedding once more as head.
-        "gru": 2048
-        * (3 * 768 * (256 + 768) + 3 * 768 * (768 + 768) + 768 * 256 + 256 * vocabulary),
+        "gru": 3 * 768 * (256 + 768) + 3 * 768 * (768 + 768) + 768 * 256 + 256 * vocabulary,
         # Four layers: two encoders and the decoder; neurons by neurons, weights by vectors.
-        "bdh": 2048 * (4 * (3 * 256 * 4096 + 256 * 4096 + 4 * 256 * 256) + 256 * vocabulary),
+        "bdh": 4 * (3 * 256 * 4096 + 256 * 4096 + 4 * 256 * 256) + 256 * vocabulary,
     }.items():
-        config = runs.recipe(Experiment("", model), tmp_path)
-        assert runs.multiplications_per_step(config) == expected
-    # Steps of half the rows cost half as much.
-    halved = Experiment("", "bdh", options={"micro_batch_size": "4"})
-    assert runs.equal_steps(halved, tmp_path, 600) == 1200
-    # A wider head leaves fewer steps.
-    steps = runs.equal_steps(Experiment("", "transformer", "vocabulary-16k"), tmp_path, 60_000)
-    own = 6 * (12 * 256**2 + 2 * 512 * 256) + 256 * vocabulary
-    assert steps == round(60_000 * own / (own + 256 * (350 - vocabulary))) < 60_000
+        assert multiplications_per_token(runs.recipe(Experiment("", model), base)) == expected
+    # The recipe itself reads what it is told to, and so does one with steps of half the rows.
+    for model, per_step in {"transformer": 8192, "gru": 2048, "bdh": 2048}.items():
+        config = runs.recipe(Experiment("", model), base)
+        assert runs.equal_steps(config, base, 2_000_000) == round(2_000_000 / per_step)
+    halved = runs.recipe(Experiment("", "bdh", {"micro_batch_size": 4}), base)
+    assert runs.equal_steps(halved, base, 2_000_000) == round(2_000_000 / 1024)
+    # A wider head leaves fewer tokens.
+    config = runs.recipe(Experiment("", "transformer"), tmp_path / "wider")
+    wider = transformer + 256 * (350 - vocabulary)
+    steps = runs.equal_steps(config, base, 10**9)
+    assert steps == round(10**9 / 8192 * transformer / wider) < 10**9 / 8192
 
 
 def test_slope_of_a_straight_line():
@@ -134,16 +126,22 @@ def test_slope_of_a_straight_line():
         ablations.slope(log[:1])
 
 
+def tokens_alone(config, base: Path, tokens: int) -> int:
+    """Steps that read `tokens` tokens, whatever they cost."""
+    return tokens // config.tokens_per_step
+
+
 def test_tiny_ablations_from_data_to_table(base, tmp_path, monkeypatch, capsys):
     tiny = [
-        replace(each, options={**TINY, **each.options})
+        replace(each, changes={**TINY, **each.changes})
         for each in ablations.ABLATIONS
         if each.name in ("all", "one-author", "constant")
     ]
     monkeypatch.setattr(ablations, "ABLATIONS", tiny)
-    monkeypatch.setattr(runs, "equal_steps", lambda experiment, data, steps: steps)
+    monkeypatch.setattr(runs, "equal_steps", tokens_alone)
     out = tmp_path / "out"
-    arguments = ["--data", str(base), "--out", str(out), "--author", "Nowak, Anna", "--steps", "20"]
+    arguments = ["--data", str(base), "--out", str(out), "--author", "Nowak, Anna"]
+    arguments += ["--tokens", str(20 * 4 * 16)]
     assert ablations.main(arguments) == 0
     printed = capsys.readouterr().out
     for each in tiny:
@@ -155,7 +153,7 @@ def test_tiny_ablations_from_data_to_table(base, tmp_path, monkeypatch, capsys):
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     table = (out / "table.md").read_text()
     # What is done is not trained again.
-    monkeypatch.setattr(runs, "train", lambda _: pytest.fail("trained again"))
+    monkeypatch.setattr(runs, "train", lambda *_: pytest.fail("trained again"))
     assert ablations.main(arguments) == 0
     assert (out / "table.md").read_text() == table
     assert ablations.main(["--data", str(tmp_path), "--out", str(out)]) == 2
@@ -165,16 +163,18 @@ def test_tiny_ablations_from_data_to_table(base, tmp_path, monkeypatch, capsys):
 def test_tiny_trials_from_data_to_table(base, tmp_path, monkeypatch, capsys):
     narrow = {"embedding_size": 16, "hidden_size": 16, "n_layers": 1}
     tiny = tuple(
-        Experiment(name, "gru", options={**TINY, "model_options": json.dumps(narrow), **changes})
+        Experiment(name, "gru", {**TINY, "model_options": narrow, "bptt_windows": 1, **changes})
         for name, changes in {
             "recipe": {},
-            "rows-2": {"micro_batch_size": "2"},
-            "still": {"learning_rate": "0"},
+            "rows-2": {"micro_batch_size": 2},
+            "still": {"learning_rate": 0.0},
         }.items()
     )
     monkeypatch.setattr(trials, "TRIALS", tiny)
-    monkeypatch.setattr(runs, "equal_steps", lambda experiment, data, steps: steps)
-    arguments = ["--data", str(base), "--out", str(tmp_path), "--model", "gru", "--steps", "30"]
+    monkeypatch.setattr(runs, "equal_steps", tokens_alone)
+    arguments = ["--data", str(base), "--out", str(tmp_path), "--model", "gru"]
+    arguments += ["--tokens", "1920", "--seed", "3"]
+    tmp_path /= "seed-3"
     # One after the other, and both in the table.
     assert trials.main([*arguments, "--only", "recipe", "still"]) == 0
     assert trials.main([*arguments, "--only", "rows-2"]) == 0
@@ -188,10 +188,12 @@ def test_tiny_trials_from_data_to_table(base, tmp_path, monkeypatch, capsys):
     bits = {name: m["stages"][-1]["excerpt_bits_per_byte"] for name, m in bits.items()}
     assert [row[1] for row in cells] == sorted(bits, key=bits.get)
     assert cells[-1][1] == "still", "a model that learns nothing comes last"
-    assert cells[-1][2].endswith("--learning-rate 0`")
+    assert cells[-1][2].endswith("--learning-rate 0.0`")
+    config = read_json(tmp_path / "gru" / "still" / "training.json")
+    assert config["seed"] == 3 and config["learning_rate"] == 0
     for row in cells:
-        assert row[0] == "gru" and row[3] == "30"
-        assert row[4] == ("960" if row[1] == "rows-2" else "1,920")
+        assert row[0] == "gru" and row[4] == "1,920"
+        assert row[3] == ("60" if row[1] == "rows-2" else "30")
         assert float(row[6]) == pytest.approx(bits[row[1]], abs=5e-4)
         assert float(row[7]) == pytest.approx(bits[row[1]] - bits["recipe"], abs=5e-4)
     assert trials.main([*arguments, "--only", "nonsense"]) == 2
@@ -199,25 +201,30 @@ def test_tiny_trials_from_data_to_table(base, tmp_path, monkeypatch, capsys):
 
 
 def test_every_trial_has_a_recipe_to_change():
+    base, out = Path("base"), Path("out")
     for trial in trials.TRIALS:
-        assert (
-            runs.recipe(trial, Path("data"))
-            != runs.recipe(Experiment("", trial.model), Path("data"))
-            or trial.name == trials.RECIPE
-        )
+        config = runs.recipe(trial, runs.data_folder(trial, base, out))
+        own = runs.recipe(Experiment("", trial.model), base)
+        assert (config == own) == (trial.name == trials.RECIPE)
     assert len({(trial.model, trial.name) for trial in trials.TRIALS}) == len(trials.TRIALS)
     changed = [(trial.model, trials.what_changes(trial)) for trial in trials.TRIALS]
     assert len(set(changed)) == len(changed), "the table tells them apart"
 
 
 def test_a_run_that_was_stopped_is_gone_on_with(base, tmp_path, monkeypatch):
-    commands = []
-    monkeypatch.setattr(runs, "train", lambda arguments: commands.append(arguments) or 0)
-    prepare_subset(base, tmp_path / "data" / "all", "all")
-    ablation = ablations.ABLATIONS[0]
-    runs.run(ablation, tmp_path, 100, points=5)
-    (tmp_path / "transformer" / ablation.name / "states" / "step-0000010").mkdir(parents=True)
-    runs.run(ablation, tmp_path, 100, points=5)
-    assert commands[1] == [*commands[0], "--resume"]
-    assert commands[0][:4] == ["--model", "transformer", "--preset", "compact"]
-    assert "--eval-interval 20" in " ".join(commands[0])
+    began = []
+    monkeypatch.setattr(runs, "train", lambda *given: began.append(given) or True)
+    experiment = Experiment("tiny", "transformer", TINY)
+    runs.run(experiment, base, tmp_path, 6400, points=5)
+    config, folder, resume = began[0]
+    assert folder == tmp_path / "transformer" / "tiny" and not resume
+    (folder / "states" / "step-0000010").mkdir(parents=True)
+    config.replace(mixed_precision="bf16").save(folder / "training.json")
+    runs.run(experiment, base, tmp_path, 6400, points=5)
+    assert began[1] == (config.replace(mixed_precision="bf16"), folder, True)
+    # Longer is no other run, at another rate it would be.
+    runs.run(experiment, base, tmp_path, 12_800, points=5)
+    assert began[2][0].max_steps == 2 * config.max_steps
+    with pytest.raises(ParameterError, match="learning_rate"):
+        faster = replace(experiment, changes={**TINY, "learning_rate": 0.01})
+        runs.run(faster, base, tmp_path, 6400, points=5)

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from polishgen.errors import PolishgenError, check_float, check_int
+from polishgen.models import build_model, preset_config
 from training.config import TrainingConfig
-from training.experiments.runs import multiplications_per_step
+from training.corpus.summary import load_summary
 from training.memory import keep_freed_memory
 from training.train import Run, parse_arguments
 
@@ -34,6 +36,22 @@ def matrix_rate(dtype: torch.dtype, device: torch.device, repeats: int = 5) -> f
     return 2 * MATRIX_SIZE**3 / min(seconds)
 
 
+def multiplications_per_token(config: TrainingConfig) -> float:
+    """Of a forward pass over sequences as long as the run's, attention's scores included."""
+    vocab_size = load_summary(config.data).vocab_size
+    with torch.device("meta"):
+        model = build_model(
+            preset_config(
+                config.model, config.preset, vocab_size=vocab_size, **config.model_options
+            )
+        )
+        tokens = torch.zeros(1, config.sequence_length, dtype=torch.long)
+        with FlopCounterMode(display=False) as counter:
+            model(tokens)
+    # A multiplication and an addition count as two operations.
+    return counter.get_total_flops() / 2 / config.sequence_length
+
+
 def measure(config: TrainingConfig, seconds: float) -> str:
     """A line of figures: the run's speed after three steps to warm up."""
     run = Run(config, Path())
@@ -44,7 +62,7 @@ def measure(config: TrainingConfig, seconds: float) -> str:
     while (elapsed := time.perf_counter() - started) < seconds or run.step == steps:
         float(run.train_step())
     step_seconds = elapsed / (run.step - steps)
-    operations = 3 * 2 * multiplications_per_step(run.config)
+    operations = 3 * 2 * multiplications_per_token(run.config) * run.tokens_per_step
     rate = matrix_rate(dtype, run.accelerator.device)
     return (
         f"{config.model} {config.preset}: {run.tokens_per_step / step_seconds:,.0f} tokens per "

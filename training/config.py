@@ -114,6 +114,12 @@ class TrainingConfig(Record):
                 raise ParameterError(name, value, allowed)
         return changed
 
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens that a process learns from in one optimizer step."""
+        rows = self.micro_batch_size * self.gradient_accumulation_steps
+        return rows * self.sequence_length
+
     def save(self, path: Path) -> None:
         """Writes the record as JSON."""
         text = json.dumps(self.model_dump(), indent=2, ensure_ascii=False)
@@ -133,6 +139,19 @@ class TrainingConfig(Record):
             if isinstance(error, ParameterError):
                 raise
             raise PolishgenError(f"{path} is damaged: {error}") from error
+
+
+def as_options(values: dict[str, Any]) -> list[str]:
+    """Fields of a record as the command line takes them, in the order in which they stand."""
+    parts = []
+    for name, value in values.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            parts.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            text = json.dumps(value) if isinstance(value, dict) else str(value)
+            parts += [f"--{flag}", text]
+    return parts
 
 
 # The report trained with AdamW at a constant rate on windows drawn anywhere in the text.

@@ -5,7 +5,6 @@ averaged weights, if the run keeps them), the tokenizer, `metrics.json` and `tra
 `training.evaluate` then measures the checkpoint and writes its model card.
 """
 
-import json
 import math
 import shlex
 import sys
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 from polishgen.checkpoint import LOG_FILE, save_checkpoint
 from polishgen.errors import PolishgenError
 from polishgen.models import parameter_count
-from training.config import RECIPES, TrainingConfig
+from training.config import RECIPES, TrainingConfig, as_options
 from training.log import write_log
 
 if TYPE_CHECKING:
@@ -42,14 +41,10 @@ def stages_of(metrics: dict) -> list[dict]:
 
 def command_of(config: TrainingConfig) -> str:
     """The command line that makes a run of `config`."""
-    recipe, parts = RECIPES[config.model, config.preset], []
-    for name, value in config:
-        if value != getattr(recipe, name) and name not in ("model", "preset"):
-            flag = name.replace("_", "-")
-            text = json.dumps(value) if isinstance(value, dict) else str(value)
-            parts.append(f"--{flag}" if value is True else f"--{flag} {shlex.quote(text)}")
-    command = f"python -m training.train --model {config.model} --preset {config.preset}"
-    return " ".join([command, *parts])
+    recipe = RECIPES[config.model, config.preset]
+    changed = {name: value for name, value in config if value != getattr(recipe, name)}
+    chosen = {"model": config.model, "preset": config.preset, **changed}
+    return f"python -m training.train {shlex.join(as_options(chosen))}"
 
 
 def number_or_none(value: float) -> float | None:

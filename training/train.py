@@ -157,8 +157,7 @@ class Run:
     @property
     def tokens_per_step(self) -> int:
         """Tokens that one optimizer step learns from, over all processes."""
-        rows = self.batches.rows * self.config.gradient_accumulation_steps
-        return rows * self.config.sequence_length
+        return self.config.tokens_per_step * self.accelerator.num_processes
 
     def train_step(self) -> float:
         """One optimizer step; returns its mean loss in nats per token on this process."""
@@ -393,7 +392,6 @@ def parse_arguments(arguments: list[str] | None) -> tuple[TrainingConfig, argpar
         raise ParameterError("preset", options.preset, f"one of {known} for {options.model}")
     given = {n: v for n, v in vars(options).items() if n in TrainingConfig.model_fields}
     options.run = options.run or Path("runs") / f"{options.model}-{options.preset}"
-    options.export = options.export or options.run / "checkpoint"
     if options.resume:
         return TrainingConfig.load(options.run / CONFIG_FILE).resumed_with(given), options
     return RECIPES[options.model, options.preset].replace(**given), options
@@ -419,22 +417,30 @@ def start_or_resume(config: TrainingConfig, folder: Path, resume: bool) -> Run:
     return run
 
 
+def train(
+    config: TrainingConfig, folder: Path, resume: bool = False, export: Path | None = None
+) -> bool:
+    """Trains in `folder` and exports to `export` (`folder`/checkpoint); False if stopped before."""
+    keep_freed_memory()
+    run = start_or_resume(config, folder, resume)
+    finished, export = run.train(), export or folder / "checkpoint"
+    if run.accelerator.is_main_process:
+        if finished:
+            export_run(run, export)
+            print(f"exported to {export}")
+        else:
+            print(f"stopped at step {run.step}; the same command with --resume goes on")
+    # No process leaves while the main one still exports.
+    run.accelerator.wait_for_everyone()
+    run.accelerator.end_training()
+    return finished
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line; 0 when trained to the end, 130 when stopped before it."""
-    keep_freed_memory()
     try:
         config, options = parse_arguments(arguments)
-        run = start_or_resume(config, options.run, options.resume)
-        finished = run.train()
-        if run.accelerator.is_main_process:
-            if finished:
-                export_run(run, options.export)
-                print(f"exported to {options.export}")
-            else:
-                print(f"stopped at step {run.step}; the same command with --resume goes on")
-        # No process leaves while the main one still exports.
-        run.accelerator.wait_for_everyone()
-        run.accelerator.end_training()
+        finished = train(config, options.run, options.resume, options.export)
     except PolishgenError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
 """Data, tokenizer or time? The report's question: `python -m training.experiments.ablations`.
 
-All are the compact Transformer with its recipe, at the same compute.
+All are the compact Transformer with its recipe, at the compute of the run `all`.
 
 | run | what differs from `all` |
 |---|---|
@@ -24,13 +24,15 @@ from matplotlib.figure import Figure
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.language_model import load
 from polishgen.tokenizer import CL100K
-from training.config import RECIPES
+from training.config import REPORT
 from training.corpus.summary import load_summary
-from training.experiments.runs import Experiment, log_of, run_all, run_folder
-from training.experiments.subsets import AUTHOR, excerpt, is_by
+from training.experiments.runs import Experiment, data_folder, log_of, run_all, run_folder
+from training.experiments.subsets import AUTHOR, is_by
 from training.measures.held_out import measure_loss, read_documents
 
 MODEL = "transformer"
+# Read of each held-out text by the author of `one-author`.
+HERS_CHARACTERS = 60_000
 OPTIMIZATION = (
     "optimizer",
     "learning_rate",
@@ -41,19 +43,14 @@ OPTIMIZATION = (
     "gradient_clip",
 )
 ABLATIONS = (
-    Experiment("all", MODEL, "all"),
-    Experiment("half", MODEL, "half"),
-    Experiment("quarter", MODEL, "quarter"),
-    Experiment("one-author", MODEL, "one-author"),
-    Experiment("mixed", MODEL, "mixed"),
-    Experiment("cl100k", MODEL, CL100K),
-    Experiment("constant", MODEL, "all", {"decay_steps": "0"}),
-    Experiment(
-        "report",
-        MODEL,
-        "all",
-        {name: str(getattr(RECIPES[MODEL, "report"], name)) for name in OPTIMIZATION},
-    ),
+    Experiment("all", MODEL, subset="all"),
+    Experiment("half", MODEL, subset="half"),
+    Experiment("quarter", MODEL, subset="quarter"),
+    Experiment("one-author", MODEL, subset="one-author"),
+    Experiment("mixed", MODEL, subset="mixed"),
+    Experiment("cl100k", MODEL, subset=CL100K),
+    Experiment("constant", MODEL, {"decay_steps": 0}, subset="all"),
+    Experiment("report", MODEL, {n: getattr(REPORT, n) for n in OPTIMIZATION}, subset="all"),
 )
 
 
@@ -72,7 +69,7 @@ def slope(log: Sequence[dict[str, float]]) -> float:
 def result_rows(out: Path, base: Path, author: str, done: Sequence[Experiment]) -> Iterator[str]:
     """A Markdown table of the runs that are done."""
     held_out = read_documents(base / "val.txt.jsonl")
-    hers = [excerpt(document).text for document in held_out if is_by(document, author)]
+    hers = [each.text[:HERS_CHARACTERS] for each in held_out if is_by(each, author)]
     yield (
         "| run | training text, MB | tokens read | seconds | bits per byte | "
         f"of {author}'s alone | slope per doubling |"
@@ -81,7 +78,7 @@ def result_rows(out: Path, base: Path, author: str, done: Sequence[Experiment]) 
     for each in done:
         folder = run_folder(each, out)
         log, lm = log_of(each, out), load(folder / "checkpoint")
-        size = load_summary(out / "data" / each.subset).train.bytes / 1e6
+        size = load_summary(data_folder(each, base, out)).train.bytes / 1e6
         alone = f"{measure_loss(lm, hers)['bits_per_byte']:.3f}" if hers else ""
         yield (
             f"| {each.name} | {size:.1f} | {log[-1]['tokens']:,.0f} "
@@ -123,7 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--only", nargs="+", choices=names, default=names, metavar="RUN", help="of the table's runs"
     )
-    parser.add_argument("--steps", type=int, default=600, help="of the run `all` (%(default)s)")
+    parser.add_argument(
+        "--tokens", type=int, default=2_000_000, help="that the run `all` reads (%(default)s)"
+    )
     parser.add_argument(
         "--data", type=Path, default=Path("runs/data/polish8k"), help="corpus (%(default)s)"
     )
@@ -134,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     chosen = [ablation for ablation in ABLATIONS if ablation.name in options.only]
     try:
-        run_all(chosen, options.data, options.out, options.steps, 12, options.author)
+        run_all(chosen, options.data, options.out, options.tokens, 12, options.author)
         rows = result_rows(options.out, options.data, options.author, chosen)
         (options.out / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
         plot(options.out, chosen, options.out / "curves.png")

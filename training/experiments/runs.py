@@ -1,27 +1,23 @@
-"""One run of `training.train` with something changed in the recipe, at the recipe's compute.
+"""One training run with something changed in its model's recipe, at the recipe's compute.
 
-Notable: compute is counted, not timed: multiplications of a forward pass, attention's scores
-included, the optimizer's left out. A model that costs twice as much per token reads half as many.
+Compute is counted, not timed: multiplications of the forward pass, attention's scores included, the
+optimizer's left out. A model that costs twice as much per token reads half as many.
 """
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import torch
-from torch.utils.flop_counter import FlopCounterMode
+from typing import Any
 
 from polishgen.checkpoint import LOG_FILE, METRICS_FILE
 from polishgen.errors import PolishgenError
-from polishgen.models import build_model, preset_config
-from training.config import TrainingConfig
-from training.corpus.summary import load_summary
+from training.bench import multiplications_per_token
+from training.config import RECIPES, TrainingConfig
 from training.experiments.subsets import AUTHOR, prepare_subset
+from training.export import command_of
 from training.log import read_log
 from training.state import saved_states
-from training.train import main as train
-from training.train import parse_arguments
+from training.train import CONFIG_FILE, train
 
 PRESET = "compact"
 # Over this last share of its steps a run's learning rate falls to zero.
@@ -30,12 +26,16 @@ DECAY_SHARE = 0.4
 
 @dataclass(frozen=True)
 class Experiment:
-    """A run's name, its model, the subset that it reads, and options of `training.train`."""
+    """A run's name, its model, and fields of the recipe's `TrainingConfig` that it changes.
+
+    `subset`: the part of the corpus that it reads (`training.experiments.subsets`), None for the
+    corpus as it was prepared.
+    """
 
     name: str
     model: str
-    subset: str = "all"
-    options: dict[str, str] = field(default_factory=dict)
+    changes: dict[str, Any] = field(default_factory=dict)
+    subset: str | None = None
 
 
 def run_folder(experiment: Experiment, out: Path) -> Path:
@@ -43,56 +43,21 @@ def run_folder(experiment: Experiment, out: Path) -> Path:
     return out / experiment.model / experiment.name
 
 
-def flags(options: dict[str, object]) -> list[str]:
-    """Options as `training.train` takes them."""
-    return [
-        text
-        for name, value in options.items()
-        for text in ("--" + name.replace("_", "-"), str(value))
-    ]
+def data_folder(experiment: Experiment, base: Path, out: Path) -> Path:
+    """What the experiment reads: the prepared corpus `base`, or a subset of it kept in `out`."""
+    return out / "data" / experiment.subset if experiment.subset else base
 
 
 def recipe(experiment: Experiment, data: Path) -> TrainingConfig:
-    """What the experiment would train with, but for the number of steps."""
-    options = {"data": data / experiment.subset, **experiment.options}
-    return parse_arguments(["--model", experiment.model, "--preset", PRESET, *flags(options)])[0]
+    """What the experiment trains with on the corpus `data`, but for the number of steps."""
+    return RECIPES[experiment.model, PRESET].replace(**{"data": str(data), **experiment.changes})
 
 
-def multiplications_per_step(config: TrainingConfig) -> int:
-    """Of the forward passes of one optimizer step."""
-    vocab_size = load_summary(config.data).vocab_size
-    with torch.device("meta"):
-        model = build_model(
-            preset_config(
-                config.model, config.preset, vocab_size=vocab_size, **config.model_options
-            )
-        )
-        tokens = torch.zeros(config.micro_batch_size, config.sequence_length, dtype=torch.long)
-        with FlopCounterMode(display=False) as counter:
-            model(tokens)
-    # A multiplication and an addition count as two operations.
-    return counter.get_total_flops() // 2 * config.gradient_accumulation_steps
-
-
-def equal_steps(experiment: Experiment, data: Path, steps: int) -> int:
-    """Steps that cost what `steps` steps of the model's own recipe cost."""
-    own = recipe(Experiment("", experiment.model), data)
-    changed = recipe(experiment, data)
-    return max(1, round(steps * multiplications_per_step(own) / multiplications_per_step(changed)))
-
-
-def command(experiment: Experiment, out: Path, steps: int, points: int) -> list[str]:
-    """Arguments of `training.train` for `steps` steps of its own, with `points` on its curve."""
-    options = {
-        "data": out / "data" / experiment.subset,
-        "run": run_folder(experiment, out),
-        "max_steps": steps,
-        "decay_steps": round(DECAY_SHARE * steps),
-        "eval_interval": max(1, steps // points),
-        "checkpoint_interval": max(1, steps // 5),
-        **experiment.options,
-    }
-    return ["--model", experiment.model, "--preset", PRESET, *flags(options)]
+def equal_steps(config: TrainingConfig, base: Path, tokens: int) -> int:
+    """Steps that cost what the model's own recipe costs over `tokens` tokens of `base`."""
+    own = RECIPES[config.model, PRESET].replace(data=str(base))
+    cost = multiplications_per_token(config) * config.tokens_per_step
+    return max(1, round(tokens * multiplications_per_token(own) / cost))
 
 
 def is_done(experiment: Experiment, out: Path) -> bool:
@@ -100,21 +65,29 @@ def is_done(experiment: Experiment, out: Path) -> bool:
     return (run_folder(experiment, out) / "checkpoint" / METRICS_FILE).is_file()
 
 
-def run(experiment: Experiment, out: Path, steps: int, points: int) -> None:
+def run(experiment: Experiment, base: Path, out: Path, tokens: int, points: int) -> None:
     """Trains, goes on with a run that was stopped, and leaves alone one that is done.
 
-    `steps`: of the model's recipe; the experiment gets as many as cost the same.
-
+    `tokens`: read by the model's recipe; the experiment reads as many as cost the same.
     `PolishgenError` if the training fails or is stopped.
     """
     if is_done(experiment, out):
         return
-    own_steps = equal_steps(experiment, out / "data", steps)
-    arguments = command(experiment, out, own_steps, points)
-    if saved_states(run_folder(experiment, out) / "states"):
-        arguments.append("--resume")
-    print(f"python -m training.train {shlex.join(arguments)}", flush=True)
-    if train(arguments):
+    folder = run_folder(experiment, out)
+    config = recipe(experiment, data_folder(experiment, base, out))
+    steps = equal_steps(config, base, tokens)
+    changes = {
+        "max_steps": steps,
+        "decay_steps": round(DECAY_SHARE * steps),
+        "eval_interval": max(1, steps // points),
+        "checkpoint_interval": max(1, steps // 5),
+        **experiment.changes,
+    }
+    resume = bool(saved_states(folder / "states"))
+    before = TrainingConfig.load(folder / CONFIG_FILE) if resume else config
+    config = before.resumed_with(changes) if resume else config.replace(**changes)
+    print(command_of(config), flush=True)
+    if not train(config, folder, resume):
         raise PolishgenError(f"{experiment.name} is not done: the same command goes on")
 
 
@@ -122,16 +95,15 @@ def run_all(
     experiments: Sequence[Experiment],
     base: Path,
     out: Path,
-    steps: int,
+    tokens: int,
     points: int,
     author: str = AUTHOR,
 ) -> None:
-    """Prepares what the experiments read from the corpus `base`, and runs one after the other."""
-    # The recipe, whose compute all of them have, reads everything.
-    for subset in dict.fromkeys(("all", *(each.subset for each in experiments))):
+    """Prepares what the experiments read of the corpus `base`, and runs one after the other."""
+    for subset in {each.subset: None for each in experiments if each.subset}:
         prepare_subset(base, out / "data" / subset, subset, author)
     for each in experiments:
-        run(each, out, steps, points)
+        run(each, base, out, tokens, points)
 
 
 def log_of(experiment: Experiment, out: Path) -> list[dict[str, float]]:

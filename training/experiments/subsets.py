@@ -1,8 +1,4 @@
-"""What the experiments read: the prepared corpus, or a part of it, in one tokenizer or another.
-
-Notable: all are measured on the same excerpts of the held-out novels, so that a table of many runs
-does not take longer to measure than to train.
-"""
+"""Parts of a prepared corpus, or all of it in another tokenizer, for the experiments to read."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,15 +11,13 @@ from training.corpus.cleaning import Document, n_bytes
 from training.corpus.split import take, take_fraction
 from training.corpus.summary import SUMMARY_FILE, load_summary, write_summary
 from training.measures.held_out import read_documents
-from training.prepare import token_dtype, write_texts, write_tokens
+from training.prepare import PrepareConfig, augmented, token_dtype, write_texts, write_tokens
 
 # The author with most training text of those who also have a novel held out.
 AUTHOR = "Orzeszkowa, Eliza"
 SHARES = {"half": 0.5, "quarter": 0.25}
 VOCABULARIES = {"vocabulary-4k": 4_096, "vocabulary-16k": 16_384}
 SUBSETS = ("all", *SHARES, "one-author", "mixed", CL100K, *VOCABULARIES)
-# Read from the middle of each held-out novel.
-EXCERPT_CHARACTERS = 60_000
 
 
 def is_by(document: Document, author: str) -> bool:
@@ -45,29 +39,22 @@ def choose(documents: Sequence[Document], name: str, author: str) -> list[Docume
     return by_author if name == "one-author" else take(documents, size, size / 8)
 
 
-def excerpt(document: Document) -> Document:
-    """The middle of a document, from a paragraph on where there is one; all of a short one."""
-    text = document.text
-    start = max(0, (len(text) - EXCERPT_CHARACTERS) // 2)
-    start = start and text.rfind("\n", 0, start) + 1
-    return Document(text[start : start + EXCERPT_CHARACTERS], document.meta)
-
-
 def prepare_subset(base: Path, out: Path, name: str, author: str = AUTHOR) -> None:
-    """Writes the data folder of subset `name` from the prepared corpus `base`, unless it is there.
+    """Writes the data folder of subset `name` of the prepared corpus `base`, unless it is there.
 
-    Its held-out split are excerpts of the corpus's.
+    Tales come in variants as `training.prepare` makes them by default; all held-out text is kept.
     """
     summary = load_summary(base)
     if (out / SUMMARY_FILE).is_file():
         return
     documents = choose(read_documents(base / "train.jsonl"), name, author)
-    held_out = [excerpt(document) for document in read_documents(base / "val.txt.jsonl")]
+    held_out = read_documents(base / "val.txt.jsonl")
     out.mkdir(parents=True, exist_ok=True)
     if name == CL100K:
         tokenizer = Tokenizer.cl100k()
     elif name in VOCABULARIES:
-        tokenizer = train_bpe((document.text for document in documents), VOCABULARIES[name])
+        texts = (document.text for document in documents)
+        tokenizer = train_bpe(texts, VOCABULARIES[name], tuple(summary.genres))
     else:
         tokenizer = summary.open_tokenizer(base)
     if tokenizer.name != CL100K:
@@ -77,9 +64,10 @@ def prepare_subset(base: Path, out: Path, name: str, author: str = AUTHOR) -> No
     changed = replace(
         summary,
         tokenizer=tokenizer.name,
+        genres=list(tokenizer.genres),
         vocab_size=tokenizer.n_vocab,
         dtype=token_dtype(tokenizer.n_vocab),
-        train=write_tokens(out / "train.bin", documents, tokenizer),
+        train=write_tokens(out / "train.bin", augmented(documents, PrepareConfig()), tokenizer),
         val=write_tokens(out / "val.bin", held_out, tokenizer),
         digest=f"{summary.digest} {name}",
     )

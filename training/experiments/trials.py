@@ -1,45 +1,48 @@
 """Which recipe? Each run changes one thing in it: `python -m training.experiments.trials`.
 
-Runs of one model have the same compute, whatever they change; what they change is an option of
-`training.train`. 1,000 steps of the recipe read 2 million tokens (the Transformer: 8 million).
+Runs of one model have the same compute, whatever they change: that of the recipe over `--tokens`
+tokens. A trial whose model has the recipe's sizes reads as many; what differs is an option of
+`training.train`.
 """
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from polishgen.errors import PolishgenError, check_choice
 from polishgen.models import ARCHITECTURES
-from training.experiments.runs import Experiment, flags, is_done, log_of, run_all
+from training.config import as_options
+from training.experiments.runs import Experiment, is_done, log_of, run_all
 from training.experiments.subsets import VOCABULARIES
 
 
-def sizes(**options: object) -> dict[str, str]:
-    """An option that changes the model itself."""
-    return {"model_options": json.dumps(options)}
+def sizes(**options: object) -> dict[str, Any]:
+    """A change of the model itself."""
+    return {"model_options": options}
 
 
 RECIPE = "recipe"
 # To each model what its trials change; document boundaries are not among them, as a hundred novels
 # have a hundred.
-CHANGES: dict[str, dict[str, dict[str, str]]] = {
+CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "transformer": {
         RECIPE: {},
-        "adamw-0.001": {"optimizer": "adamw", "learning_rate": "0.001"},
+        "adamw-0.001": {"optimizer": "adamw", "learning_rate": 0.001},
         "adamw-0.003": {"optimizer": "adamw"},
-        "matrices-0.01": {"matrix_learning_rate": "0.01"},
-        "matrices-0.04": {"matrix_learning_rate": "0.04"},
-        "tables-0.001": {"learning_rate": "0.001"},
-        "tables-0.01": {"learning_rate": "0.01"},
+        "matrices-0.01": {"matrix_learning_rate": 0.01},
+        "matrices-0.04": {"matrix_learning_rate": 0.04},
+        "tables-0.001": {"learning_rate": 0.001},
+        "tables-0.01": {"learning_rate": 0.01},
         "no-scalars": sizes(residual_scalars=False),
-        "weight-decay-0.1": {"weight_decay": "0.1"},
-        "averaged-0.99": {"ema_decay": "0.99"},
-        "rows-2": {"micro_batch_size": "2"},
-        "rows-8": {"micro_batch_size": "8"},
-        "window-256": {"micro_batch_size": "8", "sequence_length": "256"},
+        "weight-decay-0.1": {"weight_decay": 0.1},
+        "averaged-0.99": {"ema_decay": 0.99},
+        "rows-2": {"micro_batch_size": 2},
+        "rows-8": {"micro_batch_size": 8},
+        "window-256": {"micro_batch_size": 8, "sequence_length": 256},
         "width-192": sizes(width=192, n_heads=3),
         "width-320": sizes(width=320, n_heads=5),
         "layers-4": sizes(n_layers=4),
@@ -48,12 +51,12 @@ CHANGES: dict[str, dict[str, dict[str, str]]] = {
     },
     "gru": {
         RECIPE: {},
-        "adamw-0.002": {"learning_rate": "0.002"},
-        "adamw-0.008": {"learning_rate": "0.008"},
+        "adamw-0.002": {"learning_rate": 0.002},
+        "adamw-0.008": {"learning_rate": 0.008},
         "muon-0.02": {"optimizer": "muon"},
-        "carried-1": {"bptt_windows": "1"},
-        "carried-64": {"bptt_windows": "64"},
-        "rows-16": {"micro_batch_size": "16"},
+        "carried-1": {"bptt_windows": 1},
+        "carried-64": {"bptt_windows": 64},
+        "rows-16": {"micro_batch_size": 16},
         "hidden-512": sizes(hidden_size=512),
         "hidden-1024": sizes(hidden_size=1024),
         "layers-1": sizes(n_layers=1),
@@ -64,10 +67,10 @@ CHANGES: dict[str, dict[str, dict[str, str]]] = {
     "bdh": {
         RECIPE: {},
         "adamw-0.003": {"optimizer": "adamw"},
-        "matrices-0.01": {"matrix_learning_rate": "0.01"},
-        "matrices-0.04": {"matrix_learning_rate": "0.04"},
-        "tables-0.01": {"learning_rate": "0.01"},
-        "window-128": {"micro_batch_size": "16", "sequence_length": "128"},
+        "matrices-0.01": {"matrix_learning_rate": 0.01},
+        "matrices-0.04": {"matrix_learning_rate": 0.04},
+        "tables-0.01": {"learning_rate": 0.01},
+        "window-128": {"micro_batch_size": 16, "sequence_length": 128},
         "neurons-2048": sizes(n_neurons=2048),
         "neurons-8192": sizes(n_neurons=8192),
         "heads-2": sizes(n_heads=2, half_lives=[16.0, 256.0]),
@@ -79,17 +82,17 @@ CHANGES: dict[str, dict[str, dict[str, str]]] = {
     },
 }
 TRIALS = tuple(
-    Experiment(name, model, "all", options)
-    for model, changes in CHANGES.items()
-    for name, options in changes.items()
-) + tuple(Experiment(name, "transformer", name) for name in VOCABULARIES)
+    Experiment(name, model, changes)
+    for model, trials in CHANGES.items()
+    for name, changes in trials.items()
+) + tuple(Experiment(name, "transformer", subset=name) for name in VOCABULARIES)
 
 
 def what_changes(trial: Experiment) -> str:
     """The trial's options as `training.train` takes them, or the corpus that it reads instead."""
     if trial.subset in VOCABULARIES:
         return f"`training.prepare --vocab-size {VOCABULARIES[trial.subset]}`"
-    return f"`{shlex.join(flags(trial.options))}`" if trial.options else ""
+    return f"`{shlex.join(as_options(trial.changes))}`" if trial.changes else ""
 
 
 def result_rows(out: Path, trials: Sequence[Experiment]) -> Iterator[str]:
@@ -117,7 +120,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--model", choices=ARCHITECTURES, help="trials of this model alone")
     parser.add_argument("--only", nargs="+", metavar="TRIAL", help="names of trials")
-    parser.add_argument("--steps", type=int, default=1000, help="of the recipe (%(default)s)")
+    parser.add_argument(
+        "--tokens", type=int, default=2_000_000, help="that the recipe reads (%(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of all runs; each seed has its own table (%(default)s)"
+    )
     parser.add_argument(
         "--data", type=Path, default=Path("runs/data/polish8k"), help="corpus (%(default)s)"
     )
@@ -134,9 +142,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if (not options.model or trial.model == options.model)
             and (not options.only or trial.name in options.only)
         ]
-        run_all(chosen, options.data, options.out, options.steps, points=2)
-        rows = list(result_rows(options.out, TRIALS))
-        (options.out / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        seeded = [replace(t, changes={**t.changes, "seed": options.seed}) for t in chosen]
+        out = options.out / f"seed-{options.seed}"
+        run_all(seeded, options.data, out, options.tokens, points=2)
+        rows = list(result_rows(out, TRIALS))
+        (out / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
         print("\n".join(rows))
     except PolishgenError as error:
         print(f"error: {error}", file=sys.stderr)
