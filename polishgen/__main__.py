@@ -9,21 +9,23 @@ import torch
 
 from polishgen.bench import (
     PROMPT,
+    BenchConfig,
     measure_decoding,
     measure_sparsity,
     sparsity_table,
     speed_table,
 )
 from polishgen.chorus import chorus_of, load_bundled
-from polishgen.errors import CheckpointError, PolishgenError, check_int
+from polishgen.command_line import add_options, command, given
+from polishgen.errors import CheckpointError, PolishgenError
 from polishgen.language_model import LanguageModel, load
-from polishgen.parameters import GenerationConfig, add_options
+from polishgen.parameters import GenerationConfig
 
 
 def generate(options: argparse.Namespace) -> None:
     """Writes the prompt and, as it comes, its continuation."""
     prompt = standard_input() if options.prompt == "-" else options.prompt
-    chosen = {n: v for n, v in vars(options).items() if n in GenerationConfig.model_fields}
+    chosen = given(options, GenerationConfig)
     pieces = load(options.model, options.revision).stream(prompt, **chosen)
     print(printable(prompt), end="", flush=True)
     tokens, seconds = 0, 0.0
@@ -69,12 +71,13 @@ def bench(options: argparse.Namespace) -> None:
 
         print(app_table(measure_app()))
         return
-    torch.set_num_threads(check_int("threads", options.threads, 1, 256))
+    config = BenchConfig(**given(options, BenchConfig))
+    torch.set_num_threads(config.threads)
     if options.sparsity:
-        print(sparsity_table(measure_sparsity(options.tokens)))
+        print(sparsity_table(measure_sparsity(config.tokens)))
         return
     loaded = load_models(options.model)
-    speeds = [measure_decoding(lm, options.tokens, options.repeats) for lm in loaded]
+    speeds = [measure_decoding(lm, config.tokens, config.repeats) for lm in loaded]
     print(speed_table([speed for of_model in speeds for speed in of_model]))
 
 
@@ -126,9 +129,7 @@ def parser() -> argparse.ArgumentParser:
 
     speed = commands.add_parser("bench", help="decoding speed, with state and without")
     speed.add_argument("--model", action="append", help=model_help + "; all bundled if not given")
-    speed.add_argument("--tokens", type=int, default=200)
-    speed.add_argument("--repeats", type=int, default=3)
-    speed.add_argument("--threads", type=int, default=1, help="of torch; 1, as on the page")
+    add_options(speed, BenchConfig)
     speed.add_argument(
         "--sparsity", action="store_true", help="BDH on random weights, ever fewer neurons active"
     )
@@ -137,22 +138,11 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; 2 with a one-line message for an error of the user's, 130 for Ctrl-C."""
+@command
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command."""
     options = parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except PolishgenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader has gone; Python would complain once more while closing.
-        sys.stderr.close()
-        return 1
-    return 0
+    options.run(options)
 
 
 if __name__ == "__main__":

@@ -12,17 +12,25 @@ from statistics import median
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
 from polishgen.decoding import Decoder, TorchDecoder, make_decoder
-from polishgen.errors import check_int
 from polishgen.generate import Piece, stream_pieces
 from polishgen.language_model import LanguageModel
 from polishgen.models import build_model, preset_config
-from polishgen.parameters import GenerationConfig
+from polishgen.parameters import GenerationConfig, Record, number
 
 PROMPT = "Pewnego razu młody książe"
+
+
+class BenchConfig(Record):
+    """How much to measure."""
+
+    tokens: number(int, ge=1, le=10_000) = Field(200, description="tokens to decode")
+    repeats: number(int, ge=1, le=100) = Field(3, description="times that each way decodes them")
+    threads: number(int, ge=1, le=256) = Field(1, description="threads of PyTorch, 1 on the page")
 
 
 @dataclass(frozen=True)
@@ -47,8 +55,6 @@ def measure_decoding(
     Without Numba there is no compiled way. A run that ends early, at a document boundary, counts
     with the tokens that it made.
     """
-    check_int("tokens", new_tokens, 1, 10_000)
-    check_int("repeats", repeats, 1, 100)
     config = GenerationConfig(max_new_tokens=new_tokens, seed=0, starts_new_word=False)
     ways: dict[str, Callable[[nn.Module], Decoder]] = {
         "PyTorch": TorchDecoder,

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from polishgen.errors import ParameterError, check_int
+from polishgen.errors import ParameterError
 from polishgen.language_model import LanguageModel
 from polishgen.models.bdh import BDH
+from polishgen.parameters import check, number
 from polishgen.tokenizer import StreamingDecoder
 
 # BDH keeps some ten thousand numbers per token and layer while it reads.
@@ -42,7 +43,7 @@ def read_tokens(lm: LanguageModel, text: str, n_alternatives: int = 8) -> list[R
 
     Lone surrogates come back as U+FFFD.
     """
-    check_int("n_alternatives", n_alternatives, 1, lm.tokenizer.n_vocab)
+    check("n_alternatives", n_alternatives, number(int, ge=1, le=lm.tokenizer.n_vocab))
     tokens = lm.text_tokens(text)
     bits, ranks, alternatives = [], [], []
     for targets, log_probabilities in lm.log_probabilities(tokens):
@@ -119,7 +120,7 @@ def neuron_activity(lm: LanguageModel, text: str) -> NeuronActivity:
 
 
 @dataclass(frozen=True)
-class TellingNeuron:
+class TokenSelectiveNeuron:
     """A neuron that fires mostly at one token: `share` of all its firing is at `text`."""
 
     layer: int
@@ -129,9 +130,9 @@ class TellingNeuron:
     times: int
 
 
-def telling_neurons(
+def token_selective_neurons(
     activity: NeuronActivity, n_neurons: int = 12, min_times: int = 3
-) -> list[TellingNeuron]:
+) -> list[TokenSelectiveNeuron]:
     """Neurons of which one repeated token draws most of their firing, one neuron per token.
 
     Counts tokens, spaces aside and lower-cased, that occur `min_times` or more in the text.
@@ -153,5 +154,5 @@ def telling_neurons(
         layer, neuron = divmod(best, firing.shape[2])
         value = share[layer, neuron].item() * bool(often[layer, neuron])
         if value:
-            found.append(TellingNeuron(layer, neuron, word, value, len(indices)))
+            found.append(TokenSelectiveNeuron(layer, neuron, word, value, len(indices)))
     return sorted(found, key=lambda neuron: -neuron.share)[:n_neurons]

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from polishgen.checkpoint import find_folder, load_checkpoint
 from polishgen.decoding import make_decoder
-from polishgen.errors import ParameterError, check_int, check_str
+from polishgen.errors import ParameterError
 from polishgen.evaluation import NO_TARGET, TextLoss, predictions
 from polishgen.generate import Piece, stream_pieces
 from polishgen.models import parameter_count
 from polishgen.normalise import normalise
-from polishgen.parameters import GenerationConfig
+from polishgen.parameters import GenerationConfig, check, number, string
 from polishgen.tokenizer import Tokenizer
 
-MAX_TEXT_LENGTH = 1_000_000
+TEXT = string(max_length=1_000_000)
 CHORUS = "chorus"
 
 
@@ -90,10 +90,10 @@ class LanguageModel:
         options: the fields of `GenerationConfig`. Raises `ParameterError` at once, before the first
         piece, for anything out of range.
         """
-        check_str("prompt", prompt, MAX_TEXT_LENGTH)
+        check("prompt", prompt, TEXT)
         config = GenerationConfig(**options)
         self.tokenizer.prefix(config.genre)  # refuses a genre that it does not know
-        check_int("n_alternatives", n_alternatives, 0, 100)
+        check("n_alternatives", n_alternatives, number(int, ge=0, le=100))
         decoder = make_decoder(self.model)
         return stream_pieces(decoder, self.tokenizer, normalise(prompt), config, n_alternatives)
 
@@ -123,7 +123,7 @@ class LanguageModel:
 
     def text_tokens(self, text: str) -> list[int]:
         """Tokens of a text to be read, normalised; `ParameterError` if it is empty or too long."""
-        check_str("text", text, MAX_TEXT_LENGTH)
+        check("text", text, TEXT)
         if not (normalised := normalise(text)):
             raise ParameterError("text", text, "at least one visible character long")
         return self.tokenizer.encode(normalised)

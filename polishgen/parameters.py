@@ -1,15 +1,24 @@
 """The parameters of generation: each one's name, range, default and help, in one place.
 
 The command line, the page's sliders, the API and the error messages follow from these records.
+Every value from outside is checked by a `Record` or, where there is just one, by `check`.
 """
 
-import json
-from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
-from collections.abc import Collection
+from functools import lru_cache
 from numbers import Integral, Real
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    confloat,
+    conint,
+    constr,
+)
 
 from polishgen.errors import ParameterError
 
@@ -24,16 +33,6 @@ def plain_number(value: object) -> int | float:
     return int(value) if value.is_integer() else value
 
 
-def number_from_text(text: str) -> int | float | str:
-    """The number that `text` spells; `text` itself if none, for a record to refuse by name."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
-
-
 def as_strings(value: object) -> object:
     """A single string or None where a tuple of strings is wanted."""
     if value is None:
@@ -42,8 +41,19 @@ def as_strings(value: object) -> object:
 
 
 def number(kind: type, **limits: float) -> Any:
-    """The type of a field: an int or a float, within limits named as pydantic names them."""
-    return Annotated[kind, Strict(), Field(**limits), BeforeValidator(plain_number)]
+    """The type of an int or a float within limits, which are named as pydantic names them."""
+    constrained = {int: conint, float: confloat}[kind](strict=True, **limits)
+    return Annotated[constrained, BeforeValidator(plain_number)]
+
+
+def string(max_length: int) -> Any:
+    """The type of a str of at most so many characters."""
+    return constr(strict=True, max_length=max_length)
+
+
+def choice(*names: str) -> Any:
+    """The type of one of these names."""
+    return Literal[names]
 
 
 Int = number(int)
@@ -55,6 +65,19 @@ Layers = number(int, ge=1, le=256)
 Window = number(int, ge=1, le=65_536)
 Share = number(float, ge=0, le=0.99)
 StopString = Annotated[str, Field(min_length=1, max_length=200)]
+
+adapter = lru_cache(maxsize=512)(TypeAdapter)
+
+
+def check(name: str, value: object, kind: Any) -> Any:
+    """`value` as one of type `kind`; `ParameterError` naming it `name` if it is none.
+
+    kind: any type that a field of a record may have, such as `number(int, ge=1, le=256)`.
+    """
+    try:
+        return adapter(kind).validate_python(value)
+    except ValidationError:
+        raise ParameterError(name, value, in_words(adapter(kind).json_schema())) from None
 
 
 class Record(BaseModel):
@@ -89,35 +112,6 @@ class Record(BaseModel):
         return ParameterError(name, values.get(name), in_words(cls.schema_of(name)))
 
 
-def add_options(
-    parser: ArgumentParser, record: type[Record], left_out: Collection[str] = ()
-) -> None:
-    """A command-line option for each field of `record`, which checks what is given.
-
-    An option that is not given leaves nothing in the parsed options.
-    """
-    for name in record.model_fields:
-        if name in left_out:
-            continue
-        schema = record.schema_of(name)
-        details: dict[str, Any] = {"type": number_from_text}
-        if schema.get("type") == "boolean":
-            details = {"action": BooleanOptionalAction}
-        elif schema.get("type") == "array":
-            details = {"action": "append"}
-        elif schema.get("type") == "object":
-            details = {"type": json.loads}
-        elif schema.get("type") == "string" or record.model_fields[name].annotation == str | None:
-            details = {}
-        default = json.dumps(schema.get("default"))
-        parser.add_argument(
-            "--" + name.replace("_", "-"),
-            default=SUPPRESS,
-            help=f"{schema['description']} ({in_words(schema)}; default: {default})",
-            **details,
-        )
-
-
 NOUNS = {
     "integer": ("a whole number", "whole numbers"),
     "number": ("a number", "numbers"),
@@ -134,6 +128,8 @@ def in_words(schema: dict[str, Any], plural: bool = False) -> str:
         return " or ".join(in_words(option) for option in schema["anyOf"])
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
+    if "const" in schema:
+        return repr(schema["const"])
     if schema["type"] == "array":
         most = f"at most {schema['maxItems']} " if "maxItems" in schema else ""
         return f"a list of {most}{in_words(schema['items'], plural=True)}"
@@ -145,7 +141,8 @@ def in_words(schema: dict[str, Any], plural: bool = False) -> str:
     if "maximum" in schema:
         words += f" to {schema['maximum']}"
     if "maxLength" in schema:
-        words += f" of {schema.get('minLength', 0)} to {schema['maxLength']} characters"
+        least = f"{schema['minLength']} to" if "minLength" in schema else "at most"
+        words += f" of {least} {schema['maxLength']} characters"
     return words
 
 

@@ -15,7 +15,7 @@ from polishgen.introspection import (
     NeuronActivity,
     neuron_activity,
     read_tokens,
-    telling_neurons,
+    token_selective_neurons,
 )
 from polishgen.language_model import LanguageModel
 from polishgen.models import build_model
@@ -185,7 +185,7 @@ def test_a_shared_bdh_does_everything_at_once():
             assert same(run.result(), alone[name]), name
 
 
-def test_telling_neurons_are_those_of_one_repeated_word():
+def test_token_selective_neurons_are_those_of_one_repeated_word():
     texts = ("Kot", " i", " pies", " i", " mysz", " i", " kot")
     firing = torch.zeros(2, 7, 5)
     # Neuron 3 of layer 1 fires at "i" alone; neuron 0 everywhere; neuron 4 at one "i" of three.
@@ -193,12 +193,12 @@ def test_telling_neurons_are_those_of_one_repeated_word():
     firing[0, :, 0] = 1.0
     firing[0, 1, 4] = 9.0
     activity = NeuronActivity((0.0, 0.0), (0.0, 0.0), firing.half(), texts)
-    (found,) = telling_neurons(activity, min_times=3)
+    (found,) = token_selective_neurons(activity, min_times=3)
     assert (found.layer, found.neuron, found.text) == (1, 3, "i")
     assert found.share == pytest.approx(1.0)
     assert found.times == 3
     # "Kot" and " kot" are one word; only neuron 0 fires there.
-    kot = next(n for n in telling_neurons(activity, min_times=2) if n.text == "kot")
+    kot = next(n for n in token_selective_neurons(activity, min_times=2) if n.text == "kot")
     assert (kot.layer, kot.neuron) == (0, 0)
     assert kot.share == pytest.approx(2 / 7)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from polishgen.errors import ParameterError
-from polishgen.parameters import GenerationConfig, number_from_text
+from polishgen.parameters import GenerationConfig, check, choice, number, string
 
 
 @pytest.mark.parametrize("five", [5, 5.0, np.int64(5), np.float32(5), np.uint8(5), Fraction(5)])
@@ -78,7 +78,21 @@ def test_a_replaced_value_is_checked():
         GenerationConfig().replace(seed=-1)
 
 
-def test_numbers_from_text():
-    assert number_from_text("12") == 12 and number_from_text(" 1e-1 ") == 0.1
-    assert number_from_text("9223372036854775807") == 2**63 - 1
-    assert number_from_text("hot") == "hot"
+def test_a_single_value_is_checked_as_a_field_is():
+    assert check("tokens", np.int64(50), number(int, ge=50, le=1000)) == 50
+    assert check("tokens", 50.0, number(int, ge=50, le=1000)) == 50
+    assert check("text", "Ala", string(3)) == "Ala"
+    assert check("x", "tokens", choice("tokens", "minutes")) == "tokens"
+    for value, kind, allowed in (
+        (49, number(int, ge=50, le=1000), "a whole number from 50 to 1000"),
+        (True, number(int, ge=0, le=1), "a whole number from 0 to 1"),
+        (math.nan, number(float, ge=0.1, le=9), "a number from 0.1 to 9"),
+        (b"Ala", string(3), "text of at most 3 characters"),
+        ("Alek", string(3), "text of at most 3 characters"),
+        ("hours", choice("tokens", "minutes"), "one of tokens, minutes"),
+        (["tokens"], choice("tokens"), "'tokens'"),
+    ):
+        with pytest.raises(ParameterError) as caught:
+            check("x", value, kind)
+        error = caught.value
+        assert (error.parameter, error.value, error.allowed) == ("x", value, allowed)

@@ -529,7 +529,7 @@ def test_the_command_fetches_a_data_set_and_tells_what_it_did(tmp_path, monkeypa
         arguments = ["--source", "set", "--base-url", server.base_url, "--out", "out"]
         assert main([*arguments, "--vocab-size", "400"]) == 0
         printed = capsys.readouterr().out
-        assert main(arguments) == 1
+        assert main(arguments) == 2
     summary = load_summary("out")
     assert (summary.source, summary.vocab_size) == ("set", 400)
     assert (tmp_path / "runs" / "downloads" / "set.jsonl.zst").read_bytes() == data
@@ -554,7 +554,7 @@ def test_the_command_fetches_a_data_set_and_tells_what_it_did(tmp_path, monkeypa
 )
 def test_the_command_says_what_is_wrong(source, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
-    assert main(arguments) == 1
+    assert main(arguments) == 2
     printed = capsys.readouterr()
     assert not printed.out
     assert printed.err.startswith("error: ") and message in printed.err

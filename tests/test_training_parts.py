@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from polishgen.errors import CheckpointError, ParameterError
 from polishgen.models import build_model, preset_config
 from training.config import RECIPES, TrainingConfig
-from training.data import Batches, evenly_spaced
+from training.data import Batches
 from training.launch import WORLD_SIZES, missing_processes, processes_asked_for
 from training.loss import ROWS_AT_ONCE, next_token_loss
 from training.muon import Muon, orthogonalise
@@ -72,7 +72,7 @@ def test_processes_share_out_the_rows_of_one_batch():
 
 
 def test_windows_in_a_row_read_on_where_they_stopped_and_then_start_elsewhere():
-    batches = Batches(stream(2000), 3, 10, seed=1, in_a_row=4)
+    batches = Batches(stream(2000), 3, 10, seed=1, bptt_windows=4)
     for step in range(40):
         now, after = batches.batch(step), batches.batch(step + 1)
         continues = after[0][:, 0] == now[1][:, -1]
@@ -81,7 +81,7 @@ def test_windows_in_a_row_read_on_where_they_stopped_and_then_start_elsewhere():
 
 
 def test_windows_in_a_row_read_every_span_once_an_epoch():
-    batches = Batches(stream(1 + 40 * 13), 3, 10, seed=1, in_a_row=4)
+    batches = Batches(stream(1 + 40 * 13), 3, 10, seed=1, bptt_windows=4)
     read = torch.cat([batches.batch(step)[0].flatten() for step in range(16)])
     assert len(read) == len(read.unique()) == 480
 
@@ -95,9 +95,9 @@ def mixed_batches(**changes) -> Batches:
     return Batches(stream(4801), **options | changes)
 
 
-@pytest.mark.parametrize("in_a_row", [1, 4])
-def test_an_epoch_reads_each_genre_as_often_as_the_mix_says(in_a_row):
-    batches, span = mixed_batches(in_a_row=in_a_row), 10 * in_a_row
+@pytest.mark.parametrize("bptt_windows", [1, 4])
+def test_an_epoch_reads_each_genre_as_often_as_the_mix_says(bptt_windows):
+    batches, span = mixed_batches(bptt_windows=bptt_windows), 10 * bptt_windows
     starts = batches.epoch_starts(0)
     for genre, (first, length) in REGIONS.items():
         inside = [s for s in starts if first <= s < first + length]
@@ -117,14 +117,14 @@ def test_an_epoch_reads_each_genre_as_often_as_the_mix_says(in_a_row):
 
 
 def test_mixed_batches_depend_on_the_step_alone():
-    later = mixed_batches(in_a_row=2)
-    walked = mixed_batches(in_a_row=2)
+    later = mixed_batches(bptt_windows=2)
+    walked = mixed_batches(bptt_windows=2)
     # Steps far enough for the third epoch, in order, and asked for out of order.
     for step in range(300):
         walked.batch(step)
     for step in (250, 3, 299, 120):
         assert torch.equal(walked.batch(step)[0], later.batch(step)[0])
-        assert torch.equal(mixed_batches(in_a_row=2).batch(step)[0], later.batch(step)[0])
+        assert torch.equal(mixed_batches(bptt_windows=2).batch(step)[0], later.batch(step)[0])
 
 
 def test_a_genre_left_out_of_the_mix_is_not_read():
@@ -138,13 +138,6 @@ def test_a_genre_left_out_of_the_mix_is_not_read():
 def test_a_corpus_shorter_than_a_batch_is_refused():
     with pytest.raises(ParameterError, match="100 tokens"):
         Batches(stream(100), 8, 16, seed=1)
-
-
-def test_evaluation_windows_cover_the_stream_evenly():
-    windows = evenly_spaced(stream(1001), 5, 100)
-    assert windows[:, 0].tolist() == [0, 225, 450, 675, 900]
-    assert windows.shape == (5, 101)
-    assert evenly_spaced(stream(250), 50, 100).shape == (2, 101)
 
 
 @pytest.mark.parametrize("shape", [(64, 256), (256, 64), (3, 32, 80), (48, 48)])

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from pydantic import Field
 from torch.utils.flop_counter import FlopCounterMode
 
-from polishgen.errors import PolishgenError, check_float, check_int
+from polishgen.command_line import add_options, command
 from polishgen.models import build_model, preset_config
+from polishgen.parameters import Record, number
 from training.config import TrainingConfig
 from training.corpus.summary import load_summary
 from training.memory import keep_freed_memory
@@ -23,6 +25,13 @@ from training.train import Run, parse_arguments
 
 # Large enough to be the machine's best.
 MATRIX_SIZE = 2048
+
+
+class BenchConfig(Record):
+    """How to measure."""
+
+    seconds: number(float, ge=0.1, le=3600) = Field(15.0, description="time to measure for")
+    threads: number(int, ge=1, le=256) = Field(1, description="threads of PyTorch")
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device, repeats: int = 5) -> float:
@@ -72,21 +81,16 @@ def measure(config: TrainingConfig, seconds: float) -> str:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; 2 with a message for an error of the user's."""
+@command
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: the options of `BenchConfig`, and those of `training.train`."""
     parser = ArgumentParser("training.bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=15, help="to measure for (%(default)s)")
-    parser.add_argument("--threads", type=int, default=1, help="of torch (%(default)s)")
+    add_options(parser, BenchConfig)
     options, rest = parser.parse_known_args(arguments)
-    try:
-        torch.set_num_threads(check_int("threads", options.threads, 1, 256))
-        check_float("seconds", options.seconds, 0.1, 3600)
-        keep_freed_memory()
-        print(measure(parse_arguments(rest)[0], options.seconds))
-    except PolishgenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    config = BenchConfig(**vars(options))
+    torch.set_num_threads(config.threads)
+    keep_freed_memory()
+    print(measure(parse_arguments(rest)[0], config.seconds))
 
 
 if __name__ == "__main__":

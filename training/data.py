@@ -40,11 +40,11 @@ def open_corpus(folder: str | Path) -> Corpus:
 class Batches:
     """Rows of `length` + 1 tokens (inputs and, one further, targets) for every step.
 
-    `sampling` "epochs" cuts the stream into windows, shuffled anew each epoch, whose border moves
-    with the epoch; an epoch reads the region of each genre as often as `mix` says (a fraction: so
-    many of its windows). "random" draws offsets anywhere. With `in_a_row` above 1, what is shuffled
-    are spans of so many windows: row r of the next step goes on where row r of this one stopped,
-    until `resets_state` says that a new span begins, so that a state carried up to there fits.
+    sampling: "epochs" cuts the stream into windows, whose borders move and which are shuffled anew
+    with each epoch; "random" draws offsets anywhere.
+    mix: how often an epoch reads each genre's region; a fraction reads that share of its windows.
+    bptt_windows: above 1, spans of so many windows are shuffled. Row r of the next step goes on
+    where row r of this one stopped, until `resets_state` says that a new span begins.
     """
 
     tokens: np.ndarray
@@ -52,7 +52,7 @@ class Batches:
     length: int
     seed: int
     sampling: str = "epochs"
-    in_a_row: int = 1
+    bptt_windows: int = 1
     regions: dict[str, tuple[int, int]] | None = None
     mix: dict[str, float] | None = None
     order: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
@@ -61,7 +61,7 @@ class Batches:
         if (self.mix or {}).keys() - (self.regions or {}).keys():
             known = ", ".join(self.regions or {}) or "no genre"
             raise ParameterError("mix", self.mix, f"of the corpus's genres, which are {known}")
-        span = self.length * self.in_a_row
+        span = self.length * self.bptt_windows
         if len(self.tokens) < self.rows * span + span + 1:
             raise ParameterError(
                 "micro_batch_size × sequence_length × bptt_windows",
@@ -74,12 +74,12 @@ class Batches:
         if self.sampling == "random":
             random = np.random.default_rng((self.seed, step))
             return random.integers(0, len(self.tokens) - self.length, self.rows)
-        span, within = divmod(step, self.in_a_row)
+        span, within = divmod(step, self.bptt_windows)
         return self.shuffled_offsets(span) + within * self.length
 
     def resets_state(self, step: int) -> bool:
         """Whether the rows of `step` do not go on where those of the step before stopped."""
-        return step % self.in_a_row == 0
+        return step % self.bptt_windows == 0
 
     def shuffled_offsets(self, step: int) -> np.ndarray:
         places = np.arange(step * self.rows, (step + 1) * self.rows)
@@ -95,7 +95,7 @@ class Batches:
         if epoch not in self.order:
             self.order.clear()
             random = np.random.default_rng((self.seed, epoch))
-            span = self.length * self.in_a_row
+            span = self.length * self.bptt_windows
             starts = []
             for genre, (first, length) in (self.regions or {"": (0, len(self.tokens))}).items():
                 spans = (length - 1) // span - 1
@@ -114,10 +114,3 @@ class Batches:
         window = np.stack([self.tokens[s : s + self.length + 1] for s in starts]).astype(np.int64)
         window = torch.from_numpy(window)
         return window[:, :-1], window[:, 1:]
-
-
-def evenly_spaced(tokens: np.ndarray, count: int, length: int) -> Tensor:
-    """`count` windows (or as many as fit) spread over the stream, (count, length + 1) int64."""
-    count = max(1, min(count, (len(tokens) - 1) // length))
-    starts = np.linspace(0, len(tokens) - length - 1, count).astype(np.int64)
-    return torch.from_numpy(np.stack([tokens[s : s + length + 1] for s in starts]).astype(np.int64))

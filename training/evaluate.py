@@ -15,6 +15,7 @@ from statistics import median
 
 from polishgen.bench import PROMPT
 from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names
+from polishgen.command_line import command
 from polishgen.errors import PolishgenError
 from polishgen.files import write_json
 from polishgen.language_model import CHORUS, LanguageModel, load
@@ -190,8 +191,9 @@ def all_names() -> list[str]:
     return [*names, CHORUS] if len(names) > 1 else names
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; 2 with a message for an error of the user's."""
+@command
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
     parser = argparse.ArgumentParser("training.evaluate", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--models", nargs="+", help="names or folders (all that are bundled, and the chorus)"
@@ -206,15 +208,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     keep_freed_memory()
-    try:
-        models = [load(name) for name in options.models or all_names()]
-        evaluate(models, read_corpus(options.data), options.keep_loss)
-        if any(lm.folder is None or lm.folder.parent == BUNDLED for lm in models):
-            write_readme(README)
-    except PolishgenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    models = [load(name) for name in options.models or all_names()]
+    evaluate(models, read_corpus(options.data), options.keep_loss)
+    if any(lm.folder is None or lm.folder.parent == BUNDLED for lm in models):
+        write_readme(README)
 
 
 if __name__ == "__main__":

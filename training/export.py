@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polishgen.checkpoint import LOG_FILE, save_checkpoint
-from polishgen.errors import PolishgenError
+from polishgen.command_line import command
 from polishgen.models import parameter_count
 from training.config import RECIPES, TrainingConfig, as_options
 from training.log import write_log
@@ -80,21 +80,17 @@ def export_run(run: "Run", folder: Path) -> None:
     write_log(folder / LOG_FILE, run.log)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; 2 with a message for an error of the user's."""
+@command
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
     from training.train import start_or_resume
 
     parser = ArgumentParser("training.export", description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of the run, which may still be going")
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
     options = parser.parse_args(arguments)
-    try:
-        config = TrainingConfig.load(options.run / "training.json")
-        export_run(start_or_resume(config, options.run, resume=True), options.out)
-    except PolishgenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    config = TrainingConfig.load(options.run / "training.json")
+    export_run(start_or_resume(config, options.run, resume=True), options.out)
 
 
 if __name__ == "__main__":

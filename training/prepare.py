@@ -15,8 +15,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import BeforeValidator, Field
 
+from polishgen.command_line import add_options, command
 from polishgen.errors import PolishgenError
-from polishgen.parameters import Float, Int, Record, add_options, as_strings
+from polishgen.parameters import Float, Int, Record, as_strings
 from polishgen.tokenizer import CL100K, GENRES, TOKENIZER_FILE, Tokenizer, read_ranks
 from training.corpus.as_typed import as_typed
 from training.corpus.bpe import LARGEST, SMALLEST, train_bpe
@@ -237,25 +238,13 @@ def table(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> PrepareConfig:
-    """The configuration that the command line asks for."""
+@command
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: every field of `PrepareConfig` is an option."""
     parser = argparse.ArgumentParser("training.prepare", description=__doc__.splitlines()[0])
-    source = PrepareConfig.schema_of("source")
-    help = f"{source['description']} (default: {' '.join(source['default'])})"
-    parser.add_argument("--source", nargs="+", default=argparse.SUPPRESS, help=help)
-    add_options(parser, PrepareConfig, left_out=("source",))
-    return PrepareConfig(**vars(parser.parse_args(arguments)))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; 1 with a message for an error of the user's or the source's."""
-    try:
-        print(table(prepare(parse_arguments(arguments))))
-    except (PolishgenError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    add_options(parser, PrepareConfig)
+    print(table(prepare(PrepareConfig(**vars(parser.parse_args(arguments))))))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

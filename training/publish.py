@@ -29,6 +29,7 @@ from polishgen.checkpoint import (
     bundled_names,
     find_folder,
 )
+from polishgen.command_line import command
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.hub import HUB_ERRORS, explain
 from training.model_card import card_files
@@ -197,27 +198,23 @@ def parser() -> argparse.ArgumentParser:
         default="",
         help="model repositories to load, separated by commas; the bundled ones if left out",
     )
-    for command in (model, space):
-        command.add_argument("--repo", required=True, help="user/name on the Hub")
-        command.add_argument("--private", action="store_true", help="make a new one private")
-        command.add_argument("--dry-run", action="store_true", help="say what would be sent")
+    for each in (model, space):
+        each.add_argument("--repo", required=True, help="user/name on the Hub")
+        each.add_argument("--private", action="store_true", help="make a new one private")
+        each.add_argument("--dry-run", action="store_true", help="say what would be sent")
     return top
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; 2 with a one-line message for an error."""
+@command
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
     options = parser().parse_args(arguments)
-    try:
-        for upload in uploads(options):
-            print(describe(upload, options.private), flush=True)
-            if options.dry_run:
-                print("nothing was sent")
-            else:
-                print(publish(upload, options.private), flush=True)
-    except PolishgenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    for upload in uploads(options):
+        print(describe(upload, options.private), flush=True)
+        if options.dry_run:
+            print("nothing was sent")
+        else:
+            print(publish(upload, options.private), flush=True)
 
 
 if __name__ == "__main__":

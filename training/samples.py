@@ -10,7 +10,7 @@ from pathlib import Path
 
 from polishgen.bench import PROMPT
 from polishgen.checkpoint import bundled_names
-from polishgen.errors import PolishgenError
+from polishgen.command_line import command
 from polishgen.language_model import CHORUS, LanguageModel, load
 from polishgen.sampling import DEFAULT_SAMPLING, describe
 from training.readme import text_block, title
@@ -40,21 +40,17 @@ def page(models: dict[str, LanguageModel]) -> Iterator[str]:
                     yield text_block(prompt + lm.generate(prompt, seed=seed, genre=known))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; 2 with a message for an error of the user's."""
+@command
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
     parser = argparse.ArgumentParser("training.samples", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--models", nargs="+", help="names or folders (all that are bundled, and the chorus)"
     )
     parser.add_argument("--out", type=Path, default=PAGE, help="file to write (%(default)s)")
     options = parser.parse_args(arguments)
-    try:
-        models = {name: load(name) for name in options.models or [*bundled_names(), CHORUS]}
-        options.out.write_text("\n\n".join(page(models)) + "\n", encoding="utf-8")
-    except (PolishgenError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    models = {name: load(name) for name in options.models or [*bundled_names(), CHORUS]}
+    options.out.write_text("\n\n".join(page(models)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,10 +26,10 @@ from torch.utils import _pytree as pytree
 from tqdm import tqdm
 
 from polishgen.checkpoint import LOG_FILE, load_checkpoint
+from polishgen.command_line import add_options, command, given
 from polishgen.errors import CheckpointError, ParameterError, PolishgenError
 from polishgen.evaluation import text_loss
 from polishgen.models import build_model, preset_config
-from polishgen.parameters import add_options
 from polishgen.tokenizer import Tokenizer
 from training.config import RECIPES, TrainingConfig
 from training.data import Batches, Corpus, open_corpus
@@ -94,7 +94,7 @@ class Run:
             config.sequence_length,
             config.seed,
             config.sampling,
-            in_a_row=config.bptt_windows,
+            bptt_windows=config.bptt_windows,
             regions=self.corpus.summary.train.regions,
             mix=config.mix,
         )
@@ -372,7 +372,7 @@ def held_out_excerpts(
     return excerpts
 
 
-def parse_arguments(arguments: list[str] | None) -> tuple[TrainingConfig, argparse.Namespace]:
+def parse_arguments(arguments: Sequence[str] | None) -> tuple[TrainingConfig, argparse.Namespace]:
     """The recipe of the model and preset, with what the command line changes in it."""
     parser = argparse.ArgumentParser(
         "training.train",
@@ -390,11 +390,11 @@ def parse_arguments(arguments: list[str] | None) -> tuple[TrainingConfig, argpar
     if (options.model, options.preset) not in RECIPES:
         known = ", ".join(p for m, p in RECIPES if m == options.model)
         raise ParameterError("preset", options.preset, f"one of {known} for {options.model}")
-    given = {n: v for n, v in vars(options).items() if n in TrainingConfig.model_fields}
+    changes = given(options, TrainingConfig)
     options.run = options.run or Path("runs") / f"{options.model}-{options.preset}"
     if options.resume:
-        return TrainingConfig.load(options.run / CONFIG_FILE).resumed_with(given), options
-    return RECIPES[options.model, options.preset].replace(**given), options
+        return TrainingConfig.load(options.run / CONFIG_FILE).resumed_with(changes), options
+    return RECIPES[options.model, options.preset].replace(**changes), options
 
 
 def start_or_resume(config: TrainingConfig, folder: Path, resume: bool) -> Run:
@@ -436,15 +436,11 @@ def train(
     return finished
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 0 when trained to the end, 130 when stopped before it."""
-    try:
-        config, options = parse_arguments(arguments)
-        finished = train(config, options.run, options.resume, options.export)
-    except PolishgenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0 if finished else 130
+    config, options = parse_arguments(arguments)
+    return 0 if train(config, options.run, options.resume, options.export) else 130
 
 
 if __name__ == "__main__":

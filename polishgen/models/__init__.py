@@ -8,10 +8,10 @@ state that was passed in belongs to the model afterwards; do not use it again.
 
 from torch import nn
 
-from polishgen.errors import check_choice
 from polishgen.models.bdh import BDH, BDHConfig
 from polishgen.models.gru import GRU, GRUConfig
 from polishgen.models.transformer import Transformer, TransformerConfig
+from polishgen.parameters import check, choice
 
 ModelConfig = GRUConfig | TransformerConfig | BDHConfig
 
@@ -81,8 +81,8 @@ def parameter_count(model: nn.Module) -> int:
 
 def preset_config(architecture: str, preset: str, **changes: object) -> ModelConfig:
     """The preset's configuration with some fields replaced; `ParameterError` for unknown ones."""
-    check_choice("model", architecture, ARCHITECTURES)
-    check_choice("preset", preset, tuple(p for a, p in PRESETS if a == architecture))
+    check("model", architecture, choice(*ARCHITECTURES))
+    check("preset", preset, choice(*(p for a, p in PRESETS if a == architecture)))
     return PRESETS[architecture, preset].replace(**changes)
 
 
@@ -91,5 +91,5 @@ def config_from_dict(architecture: str, values: dict[str, object]) -> ModelConfi
 
     Raises `ParameterError` for an unknown architecture and unknown, missing or ill-typed fields.
     """
-    check_choice("architecture", architecture, ARCHITECTURES)
+    check("architecture", architecture, choice(*ARCHITECTURES))
     return MODELS[architecture][0](**values)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import gradio as gr
 import gradio.mcp
 
-from polishgen.errors import ParameterError, PolishgenError, check_choice, check_str
+from polishgen.errors import ParameterError, PolishgenError
 from polishgen.introspection import whole_characters
 from polishgen.page.line import Line
 from polishgen.page.models import models, names
@@ -28,7 +28,7 @@ from polishgen.page.writing import (
     check_tokens,
     write,
 )
-from polishgen.parameters import GenerationConfig
+from polishgen.parameters import GenerationConfig, check, choice, string
 
 SCORE_TOKENS = 8_000
 Parameters = dict[str, tuple[object, object, str]]
@@ -96,7 +96,7 @@ def described(function: Callable, parameters: Parameters) -> str:
 
 async def generate(line: Line, prompt: str, model: str, **options: object) -> AsyncIterator[str]:
     """Continue a Polish text with one small language model; streams the continuation so far."""
-    check_choice("model", model, names())
+    check("model", model, choice(*names()))
     async for texts in written(line, prompt, [model], options):
         yield texts[model]["text"]
 
@@ -112,7 +112,7 @@ async def compare(
     if not isinstance(chosen, list) or not chosen:
         raise ParameterError("models", chosen, "a list of some of " + ", ".join(names()))
     for name in chosen:
-        check_choice("models", name, names())
+        check("models", name, choice(*names()))
     async for texts in written(line, prompt, chosen, options):
         yield texts
 
@@ -124,7 +124,7 @@ async def written(
     stop = {} if options.get("stop") is not None else {"stop": ()}
     seed = {} if options.get("seed") is not None else {"seed": secrets.randbelow(2**31)}
     runs = [check_run(name, options | stop | seed) for name in dict.fromkeys(models)]
-    check_tokens("prompt", check_str("prompt", prompt, MAX_TEXT), runs[0].model, CONTEXT_TOKENS)
+    check_tokens("prompt", check("prompt", prompt, string(MAX_TEXT)), runs[0].model, CONTEXT_TOKENS)
     texts = {run.model: {"text": "", "tokens": 0} for run in runs}
     work = write([(prompt, run) for run in runs])
     async with aclosing(line.run(lambda: work)) as events:
@@ -145,8 +145,8 @@ async def score(line: Line, text: str, model: str, genre: str | None) -> AsyncIt
     Gives perplexity, bits_per_byte, n_bytes, and for each token (tokens that share a character
     together) its text and logprob in nats.
     """
-    lm = models()[check_choice("model", model, names())]
-    check_tokens("text", check_str("text", text, MAX_TEXT), model, SCORE_TOKENS)
+    lm = models()[check("model", model, choice(*names()))]
+    check_tokens("text", check("text", text, string(MAX_TEXT)), model, SCORE_TOKENS)
     if not text:
         raise ParameterError("text", text, "at least one character long")
     check_run(model, {"genre": genre})

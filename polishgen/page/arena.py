@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from polishgen.errors import ParameterError, check_choice, check_str
+from polishgen.errors import ParameterError
 from polishgen.page.line import Event
 from polishgen.page.models import names
 from polishgen.page.writing import MAX_TEXT, check_run, write
-from polishgen.parameters import GenerationConfig
+from polishgen.parameters import GenerationConfig, check, number, string
 
 BESIDE_APP = Path(__file__).parents[2] / "polishgen-votes.sqlite3"
 SCHEMA = """CREATE TABLE IF NOT EXISTS votes (
@@ -57,7 +57,7 @@ def play(request: dict) -> Iterator[Event]:
 
     Texts come only when all are done: how fast each grows would tell who writes it.
     """
-    prompt = check_str("prompt", request.get("prompt"), MAX_TEXT)
+    prompt = check("prompt", request.get("prompt"), string(MAX_TEXT))
     count = request.get("count", 2)
     if count not in (2, 4) or count > len(names()):
         raise ParameterError("count", count, "2 or 4, and no more than there are models")
@@ -96,7 +96,7 @@ def vote(request: dict) -> dict[str, object]:
     if round_ is None or time.monotonic() - round_.opened > ROUND_LIFETIME:
         raise ParameterError("round", key, "a round that was not voted on yet, within the hour")
     if choice is not None:
-        index = check_choice("choice", str(choice), tuple(map(str, range(len(round_.models)))))
+        index = check("choice", choice, number(int, ge=0, le=len(round_.models) - 1))
         keep(key, round_, round_.models[int(index)])
     return {"models": round_.models} | standings()
 

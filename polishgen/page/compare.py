@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from polishgen.bench import PROMPT
-from polishgen.errors import ParameterError, check_choice, check_int
+from polishgen.errors import ParameterError
 from polishgen.page.figures import (
     ModelFigures,
     our_figures,
@@ -29,6 +29,7 @@ from polishgen.page.line import Event
 from polishgen.page.models import file_of, models, single_names, title
 from polishgen.page.reading import PROSE, check_reading
 from polishgen.page.texts import TEXTS, markdown
+from polishgen.parameters import check, choice, number
 from polishgen.sampling import SAMPLING_PRESETS
 
 JUDGE_TOKENS = 4_000
@@ -105,7 +106,7 @@ def judge(request: dict) -> Iterator[Event]:
 
 def measure(request: dict) -> Iterator[Event]:
     """Decodes some tokens and scores the shipped page with each model in turn, alone."""
-    n_tokens = check_int("tokens", request.get("tokens"), 50, 1000)
+    n_tokens = check("tokens", request.get("tokens"), number(int, ge=50, le=1000))
 
     def work() -> Iterator[Event]:
         for place, name in enumerate(single_names()):
@@ -149,7 +150,7 @@ def decode(name: str, n_tokens: int) -> Iterator[tuple[int, float]]:
 
 def plot(name: str, language: str, query: dict[str, str]) -> str:
     """A chart as SVG; `ParameterError` for a chart or a choice that does not exist."""
-    check_choice("plot", name, ("bits.svg", "speed.svg", "curves.svg", "neurons.svg"))
+    check("plot", name, choice("bits.svg", "speed.svg", "curves.svg", "neurons.svg"))
     style = {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
     inks = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor")
     with drawing, rc_context(style | dict.fromkeys(inks, INK)):
@@ -160,7 +161,7 @@ def plot(name: str, language: str, query: dict[str, str]) -> str:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color=GREY, alpha=0.3)
         axes.set_axisbelow(True)
-        spell = FuncFormatter(lambda value, _: number(language, value))
+        spell = FuncFormatter(lambda value, _: tick_label(language, value))
         axes.yaxis.set_major_formatter(spell)
         if name == "curves.svg":
             axes.xaxis.set_major_formatter(spell)
@@ -183,7 +184,7 @@ def plot(name: str, language: str, query: dict[str, str]) -> str:
     )
 
 
-def number(language: str, value: float) -> str:
+def tick_label(language: str, value: float) -> str:
     """A tick's label as the language writes it."""
     text = f"{value:,.6g}" if abs(value) < 10_000 else f"{value:,.0f}"
     return text.replace(",", "\u00a0").replace(".", ",") if language == "pl" else text
@@ -216,7 +217,7 @@ def draw_bars(axes, language: str, key: str) -> None:
             label=texts["ours" if ours else "theirs"],
         )
         digits = 2 if key == "bits" else 0
-        labels = [number(language, round(r[field], digits)) for r in known]
+        labels = [tick_label(language, round(r[field], digits)) for r in known]
         axes.bar_label(bars, labels, padding=2)
     axes.set_xticks(list(places.values()), [title(name) for name in places])
     axes.set_ylabel(texts[f"{key}_axis"])
@@ -227,9 +228,9 @@ def draw_bars(axes, language: str, key: str) -> None:
 def draw_curves(axes, language: str, query: dict[str, str]) -> None:
     """Held-out loss or bits per byte against tokens or minutes."""
     texts = TEXTS[language]
-    x = check_choice("x", query.get("x", "tokens"), ("tokens", "minutes"))
-    y = check_choice("y", query.get("y", "bits_per_byte"), tuple(HIGHEST))
-    whose = check_choice("whose", query.get("whose", "ours"), ("ours", "report", "both"))
+    x = check("x", query.get("x", "tokens"), choice("tokens", "minutes"))
+    y = check("y", query.get("y", "bits_per_byte"), choice(*HIGHEST))
+    whose = check("whose", query.get("whose", "ours"), choice("ours", "report", "both"))
     drawn = 0
     for (name, ours), points in training_curves().items():
         if whose != "both" and ours != (whose == "ours"):

@@ -8,8 +8,9 @@ import torch
 
 from polishgen.checkpoint import NO_MODELS, bundled_names, configured_models
 from polishgen.chorus import chorus_of
-from polishgen.errors import CheckpointError, check_choice
+from polishgen.errors import CheckpointError
 from polishgen.language_model import CHORUS, LanguageModel, load
+from polishgen.parameters import check, choice
 from polishgen.tokenizer import Tokenizer
 
 TITLES = {"gru": "GRU", "transformer": "Transformer", "bdh": "Dragon Hatchling"}
@@ -51,7 +52,7 @@ def single_names() -> tuple[str, ...]:
 
 def model_named(name: object) -> LanguageModel:
     """The model `name`; `ParameterError` if it is none of the page's."""
-    return models()[check_choice("model", name, names())]
+    return models()[check("model", name, choice(*names()))]
 
 
 def title(name: str) -> str:

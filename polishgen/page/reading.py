@@ -12,18 +12,19 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from polishgen.errors import ParameterError, check_int, check_str
+from polishgen.errors import ParameterError
 from polishgen.introspection import (
     NeuronActivity,
     ReadToken,
     neuron_activity,
     read_tokens,
-    telling_neurons,
+    token_selective_neurons,
 )
 from polishgen.language_model import LanguageModel
 from polishgen.page.line import Event
 from polishgen.page.models import model_named, models, single_names
 from polishgen.page.writing import MAX_TEXT, check_tokens
+from polishgen.parameters import check, number, string
 
 PROSE = (Path(__file__).parent / "prose.txt").read_text(encoding="utf-8").strip()
 READ_TOKENS, NEURON_TOKENS, INFLUENCE_TOKENS = 2_000, 1_000, 512
@@ -33,7 +34,7 @@ LETTERS = re.compile(r"\w{3,}")
 
 def check_reading(request: dict, limit: int) -> str:
     """The request's text, which has at least one token and at most `limit` of any model here."""
-    text = check_str("text", request.get("text"), MAX_TEXT).strip()
+    text = check("text", request.get("text"), string(MAX_TEXT)).strip()
     if not text:
         raise ParameterError("text", text, "at least one character long")
     for name in models():
@@ -81,8 +82,8 @@ def influence_of(request: dict) -> Iterator[Event]:
     """How much each earlier token moved each model's belief in one token: {"model", "weights"}."""
     text = check_reading(request, READ_TOKENS)
     name = str(request.get("model"))
-    index = check_int("token", request.get("token"), 0, len(reading(name, text)) - 1)
-    check_int("token", index, 0, READ_TOKENS)
+    index = check("token", request.get("token"), number(int, ge=0, le=len(reading(name, text)) - 1))
+    check("token", index, number(int, ge=0, le=READ_TOKENS))
     return ({"model": each, "weights": influence(each, text, index)} for each in single_names())
 
 
@@ -167,7 +168,7 @@ def neurons(name: str, text: str) -> dict:
     text = tokenizer.decode(tokenizer.encode(text)[:NEURON_TOKENS])
     first, second = activity_of(name, text), activity_of(name, second_text(text))
     telling = []
-    for found in telling_neurons(first, n_neurons=1000, min_times=2):
+    for found in token_selective_neurons(first, n_neurons=1000, min_times=2):
         again = firing_at(second, found.layer, found.neuron, found.text)
         whole = is_word(first, found.text) and is_word(second, found.text)
         if whole and again is not None and again >= found.share / 2:
@@ -222,8 +223,8 @@ def neuron(request: dict) -> Iterator[Event]:
     if name is None or sizes is None:
         raise ParameterError("model", None, "a BDH, and none is served here")
     text = check_reading(request, READ_TOKENS)
-    layer = check_int("layer", request.get("layer"), 1, sizes["layers"])
-    index = check_int("neuron", request.get("neuron"), 0, sizes["neurons"] - 1)
+    layer = check("layer", request.get("layer"), number(int, ge=1, le=sizes["layers"]))
+    index = check("neuron", request.get("neuron"), number(int, ge=0, le=sizes["neurons"] - 1))
     return show_neuron(name, text, layer, index)
 
 

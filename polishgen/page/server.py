@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from polishgen.bench import PROMPT
 from polishgen.decoding import compile_in_background
-from polishgen.errors import ParameterError, PolishgenError, check_int
+from polishgen.errors import ParameterError, PolishgenError
 from polishgen.page import api, arena, card, compare, reading
 from polishgen.page.line import Event, Line
 from polishgen.page.models import genres, models, names, single_names, title
@@ -41,7 +41,7 @@ from polishgen.page.writing import (
     text_of,
     write,
 )
-from polishgen.parameters import GenerationConfig
+from polishgen.parameters import GenerationConfig, check, number
 from polishgen.sampling import SAMPLING_PRESETS
 
 WEB = Path(__file__).parent / "web"
@@ -209,7 +209,7 @@ async def in_line(function: Callable[..., object], *arguments: object) -> object
 async def card_picture(run: str, column: int = 0, lang: str = "pl") -> Response:
     """A link's text as a picture to post."""
     try:
-        check_int("column", column, 0, len(decode_link(run)) - 1)
+        check("column", column, number(int, ge=0, le=len(decode_link(run)) - 1))
         text = await in_line(text_of, run, column)
     except PolishgenError as error:
         return JSONResponse({"error": told(error)}, 422)

@@ -14,17 +14,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from polishgen.errors import ParameterError, check_int, check_str
+from polishgen.errors import ParameterError
 from polishgen.generate import Piece
 from polishgen.page.line import Event
 from polishgen.page.models import last_tokens, model_named, models
-from polishgen.parameters import GenerationConfig
+from polishgen.parameters import GenerationConfig, check, number, string
 
 # What a model is given of the text before: more than any of them remembers, read in half a second.
 CONTEXT_TOKENS = 2_000
 # Tokens that one press may ask for, of one model.
 MAX_TOKENS = 1_000
 MAX_COLUMNS, MAX_SEGMENTS, MAX_TEXT = 4, 100, 60_000
+LENGTH = number(int, ge=0, le=MAX_TEXT)
 N_ALTERNATIVES = 6
 # Seconds between two updates: 25 per second.
 SLICE = 0.04
@@ -51,9 +52,9 @@ def check_run(model: object, options: object, length: object = None) -> Run:
     if not isinstance(options, dict):
         raise ParameterError("options", options, "an object")
     config = GenerationConfig(**options)
-    check_int("max_new_tokens", config.max_new_tokens, 1, MAX_TOKENS)
+    check("max_new_tokens", config.max_new_tokens, number(int, ge=1, le=MAX_TOKENS))
     if length is not None:
-        check_int("length", length, 0, MAX_TEXT)
+        check("length", length, LENGTH)
     lm.stream("", **dict(config))  # refuses a genre that the model does not know
     return Run(str(model), config, length)
 
@@ -71,7 +72,7 @@ def write(columns: Sequence[tuple[str, Run]]) -> Iterator[Event]:
     if not 0 < len(columns) <= MAX_COLUMNS:
         raise ParameterError("columns", len(columns), f"from 1 to {MAX_COLUMNS}")
     for text, _ in columns:
-        check_str("prompt", text, MAX_TEXT)
+        check("prompt", text, string(MAX_TEXT))
     return race([pieces_of([text, run]) for text, run in columns])
 
 
@@ -183,7 +184,7 @@ def decode_link(code: object) -> list[list[Segment]]:
     """
     allowed = "a link that this page has made"
     try:
-        packed = base64.urlsafe_b64decode(check_str("run", code, MAX_LINK_BYTES) + "==")
+        packed = base64.urlsafe_b64decode(check("run", code, string(MAX_LINK_BYTES)) + "==")
         plain = zlib.decompressobj(-15).decompress(packed, MAX_LINK_BYTES)
         columns = json.loads(plain)
         if not isinstance(columns, list):
@@ -209,7 +210,9 @@ def parse_segment(segment: object) -> Segment:
         return segment
     options = dict(segment)
     return check_run(
-        options.pop("model"), options, check_int("length", options.pop("length"), 0, MAX_TEXT)
+        options.pop("model"),
+        options,
+        check("length", options.pop("length"), LENGTH),
     )
 
 

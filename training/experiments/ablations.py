@@ -13,7 +13,6 @@ All are the compact Transformer with its recipe, at the compute of the run `all`
 | `report` | the report's optimizer: AdamW for all, its rates, constant from the first step |
 """
 
-import argparse
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,12 +20,20 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from polishgen.errors import ParameterError, PolishgenError
+from polishgen.command_line import command
+from polishgen.errors import ParameterError
 from polishgen.language_model import load
 from polishgen.tokenizer import CL100K
 from training.config import REPORT
 from training.corpus.summary import load_summary
-from training.experiments.runs import Experiment, data_folder, log_of, run_all, run_folder
+from training.experiments.runs import (
+    Experiment,
+    command_parser,
+    data_folder,
+    log_of,
+    run_all,
+    run_folder,
+)
 from training.experiments.subsets import AUTHOR, is_by
 from training.measures.held_out import measure_loss, read_documents
 
@@ -111,37 +118,18 @@ def plot(out: Path, done: Sequence[Experiment], file: Path) -> None:
     figure.savefig(file, dpi=110)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; 2 with a message for an error of the user's or a run that was stopped."""
-    parser = argparse.ArgumentParser(
-        "training.experiments.ablations", description=__doc__.splitlines()[0]
-    )
-    names = [ablation.name for ablation in ABLATIONS]
-    parser.add_argument(
-        "--only", nargs="+", choices=names, default=names, metavar="RUN", help="of the table's runs"
-    )
-    parser.add_argument(
-        "--tokens", type=int, default=2_000_000, help="that the run `all` reads (%(default)s)"
-    )
-    parser.add_argument(
-        "--data", type=Path, default=Path("runs/data/polish8k"), help="corpus (%(default)s)"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/ablations"), help="folder of the runs (%(default)s)"
-    )
+@command
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = command_parser("ablations", __doc__, ABLATIONS)
     parser.add_argument("--author", default=AUTHOR, help="of `one-author` (%(default)s)")
     options = parser.parse_args(arguments)
     chosen = [ablation for ablation in ABLATIONS if ablation.name in options.only]
-    try:
-        run_all(chosen, options.data, options.out, options.tokens, 12, options.author)
-        rows = result_rows(options.out, options.data, options.author, chosen)
-        (options.out / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
-        plot(options.out, chosen, options.out / "curves.png")
-        print((options.out / "table.md").read_text(encoding="utf-8"))
-    except PolishgenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    run_all(chosen, options.data, options.out, options.tokens, 12, options.author)
+    rows = result_rows(options.out, options.data, options.author, chosen)
+    (options.out / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    plot(options.out, chosen, options.out / "curves.png")
+    print((options.out / "table.md").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

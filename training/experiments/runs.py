@@ -4,6 +4,7 @@ Compute is counted, not timed: multiplications of the forward pass, attention's 
 optimizer's left out. A model that costs twice as much per token reads half as many.
 """
 
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from polishgen.checkpoint import LOG_FILE, METRICS_FILE
 from polishgen.errors import PolishgenError
+from polishgen.parameters import check, number
 from training.bench import multiplications_per_token
 from training.config import RECIPES, TrainingConfig
 from training.experiments.subsets import AUTHOR, prepare_subset
@@ -36,6 +38,25 @@ class Experiment:
     model: str
     changes: dict[str, Any] = field(default_factory=dict)
     subset: str | None = None
+
+
+def command_parser(name: str, help: str, experiments: Sequence[Experiment]) -> ArgumentParser:
+    """The options that the commands of this package share."""
+    parser = ArgumentParser(f"training.experiments.{name}", description=help.splitlines()[0])
+    names = list(dict.fromkeys(each.name for each in experiments))
+    parser.add_argument(
+        "--only", nargs="+", choices=names, default=names, metavar="RUN", help=", ".join(names)
+    )
+    parser.add_argument(
+        "--tokens", type=int, default=2_000_000, help="that the recipe reads (%(default)s)"
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path("runs/data/polish8k"), help="corpus (%(default)s)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs") / name, help="folder of the runs (%(default)s)"
+    )
+    return parser
 
 
 def run_folder(experiment: Experiment, out: Path) -> Path:
@@ -100,6 +121,7 @@ def run_all(
     author: str = AUTHOR,
 ) -> None:
     """Prepares what the experiments read of the corpus `base`, and runs one after the other."""
+    check("tokens", tokens, number(int, ge=1, le=10**12))
     for subset in {each.subset: None for each in experiments if each.subset}:
         prepare_subset(base, out / "data" / subset, subset, author)
     for each in experiments:

@@ -5,7 +5,6 @@ tokens. A trial whose model has the recipe's sizes reads as many; what differs i
 `training.train`.
 """
 
-import argparse
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from polishgen.errors import PolishgenError, check_choice
+from polishgen.command_line import command
 from polishgen.models import ARCHITECTURES
 from training.config import as_options
-from training.experiments.runs import Experiment, is_done, log_of, run_all
+from training.experiments.runs import Experiment, command_parser, is_done, log_of, run_all
 from training.experiments.subsets import VOCABULARIES
 
 
@@ -113,45 +112,22 @@ def result_rows(out: Path, trials: Sequence[Experiment]) -> Iterator[str]:
             )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; 2 with a message for an error of the user's or a run that was stopped."""
-    parser = argparse.ArgumentParser(
-        "training.experiments.trials", description=__doc__.splitlines()[0]
-    )
+@command
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = command_parser("trials", __doc__, TRIALS)
     parser.add_argument("--model", choices=ARCHITECTURES, help="trials of this model alone")
-    parser.add_argument("--only", nargs="+", metavar="TRIAL", help="names of trials")
-    parser.add_argument(
-        "--tokens", type=int, default=2_000_000, help="that the recipe reads (%(default)s)"
-    )
     parser.add_argument(
         "--seed", type=int, default=1, help="of all runs; each seed has its own table (%(default)s)"
     )
-    parser.add_argument(
-        "--data", type=Path, default=Path("runs/data/polish8k"), help="corpus (%(default)s)"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/trials"), help="folder of the runs (%(default)s)"
-    )
     options = parser.parse_args(arguments)
-    try:
-        for name in options.only or []:
-            check_choice("only", name, sorted({trial.name for trial in TRIALS}))
-        chosen = [
-            trial
-            for trial in TRIALS
-            if (not options.model or trial.model == options.model)
-            and (not options.only or trial.name in options.only)
-        ]
-        seeded = [replace(t, changes={**t.changes, "seed": options.seed}) for t in chosen]
-        out = options.out / f"seed-{options.seed}"
-        run_all(seeded, options.data, out, options.tokens, points=2)
-        rows = list(result_rows(out, TRIALS))
-        (out / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
-        print("\n".join(rows))
-    except PolishgenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    chosen = [t for t in TRIALS if t.name in options.only and options.model in (None, t.model)]
+    seeded = [replace(t, changes={**t.changes, "seed": options.seed}) for t in chosen]
+    out = options.out / f"seed-{options.seed}"
+    run_all(seeded, options.data, out, options.tokens, points=2)
+    rows = list(result_rows(out, TRIALS))
+    (out / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    print("\n".join(rows))
 
 
 if __name__ == "__main__":
