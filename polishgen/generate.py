@@ -1,13 +1,12 @@
 """The decoding loop: one token at a time, with the model's state, until told to stop.
 
-Notable:
-- the loop knows nothing of architectures: a `Decoder` gives logits for a token, and it samples.
-- a prompt that ends in a space: Polish tokens carry the space before their word, so a lone space at
-  the end is something the model has hardly seen. It is held back, and the first new token must be
-  one that begins with a space.
-- a prompt that ends in a word: unless told that the word is unfinished, the first new token must
-  not continue it.
-- text leaves in whole characters, and never a part of a stop string.
+The loop knows nothing of architectures: a `Decoder` gives logits for a token, and it samples. Text
+leaves in whole characters, and never a part of a stop string. The end of the prompt decides on the
+first token:
+
+- after a space: tokens carry the space before their word, so a lone space at the end is something
+  the model has hardly seen. It is held back, and the first new token must begin with a space.
+- after a word: unless told that the word is unfinished, the first new token must not continue it.
 """
 
 import secrets

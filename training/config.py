@@ -31,7 +31,7 @@ class TrainingConfig(Record):
     preset: str = Field("compact", description="sizes and recipe to start from")
     data: str = Field("runs/data/polish8k", description="folder made by training.prepare")
     max_steps: Steps = Field(2000, description="optimizer steps in all")
-    micro_batch_size: Steps = Field(8, description="sequences per process and forward pass")
+    micro_batch_size: Steps = Field(8, description="sequences per device and forward pass")
     sequence_length: Int = Field(
         256, ge=2, le=65_536, description="tokens per sequence and forward pass"
     )

@@ -1,9 +1,8 @@
 """Starts the processes that `accelerate launch --cpu --num_processes N` leaves to MPI.
 
-On a CPU accelerate's launcher (1.15.0) starts one process, tells it the address to meet the others
-at, and expects `mpirun` to have started those. Where there is no MPI, the one process ends up alone
-and trains on 1/N of the batch without a word. Here it finds out how many were asked for and lets
-torch's elastic launcher start them all.
+Why not accelerate's launcher alone: on a CPU (1.15.0) it starts one process and expects `mpirun` to
+have started the others; without MPI that one trains on 1/N of the batch, silently. Here it finds
+out how many were asked for and lets PyTorch's elastic launcher start them all.
 """
 
 import os
@@ -43,7 +42,7 @@ def processes_asked_for(launcher: list[str]) -> int:
 
 
 def missing_processes() -> int:
-    """How many processes this one should be, if accelerate left it alone on a CPU; else 0."""
+    """Worker processes to spawn, if accelerate left this one alone on a CPU; else 0."""
     on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
     if not on_cpu or "MASTER_ADDR" not in os.environ or os.environ.keys() & set(WORLD_SIZES):
         return 0

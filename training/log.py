@@ -1,4 +1,4 @@
-"""A run's log: one row an evaluation, kept as CSV with the run and its checkpoint."""
+"""A run's log: one row per evaluation, kept as CSV with the run and its checkpoint."""
 
 import csv
 from collections.abc import Sequence

@@ -4,8 +4,8 @@
     python -m training.publish model --all --repo user/polishgen
     python -m training.publish space --repo user/polishgen
 
-Notable: what to upload is decided by comparing hashes with what the repository holds, so one run is
-one commit, and a run that changes nothing is none. huggingface_hub finds the token (`hf auth login`
+What to upload is decided by comparing hashes with what the repository holds, so one run is one
+commit, and a run that changes nothing is none. huggingface_hub finds the token (`hf auth login`
 or HF_TOKEN); nothing here ever touches it.
 """
 
@@ -145,7 +145,7 @@ def set_variables(api: HfApi, space: str, wanted: dict[str, str]) -> None:
 
 
 def describe(upload: Upload, private: bool) -> str:
-    """What an upload would send, a line a file."""
+    """What an upload would send, one line per file."""
     sizes = {
         path: len(content) if isinstance(content, bytes) else content.stat().st_size
         for path, content in upload.files.items()

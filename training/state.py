@@ -1,8 +1,8 @@
 """Everything a run needs to go on, as safetensors and JSON.
 
-accelerate's own `save_state` pickles the optimizer and the random states; this project never
-unpickles, so the tensors go into one safetensors file and the plain values beside it. A state
-appears under its final name only when it is complete.
+Why not accelerate's `save_state` or `torch.distributed.checkpoint`: both unpickle on loading, which
+this project never does. Tensors go into one safetensors file, plain values into JSON beside it. A
+state appears under its final name only when it is complete.
 """
 
 import json

@@ -1,10 +1,10 @@
 """Trains one model: `python -m training.train --model transformer --preset compact`.
 
-Runs as it is or through `accelerate launch`, on a GPU, several, or CPU processes. Notable: nothing
-random is carried from step to step. The batch and the dropout of a step follow from the seed, the
-step and the process alone, so a run that was killed and resumed ends in the same weights, bit for
-bit on a CPU, as one that never stopped. And a run knows how it was made: its folder holds its
-options, its states the hashes of its corpus and tokenizer, and its checkpoint every stage before.
+Runs as it is or through `accelerate launch`, on one GPU, several, or CPU processes. The batch and
+the dropout of a step follow from the seed, the step and the process alone, so a run that was killed
+and resumed ends in the same weights, bit for bit on a CPU, as one that never stopped. A run knows
+how it was made: its folder holds its options, its states the hashes of its corpus and tokenizer,
+its checkpoint every stage before.
 """
 
 import argparse

@@ -1,16 +1,17 @@
 """Dragon Hatchling, BDH-GPU (Kosowski et al., arXiv 2509.26507), the tensor-friendly variant.
 
-Notable:
-- one set of weights is used by all layers: an encoder from width to many neurons, a second encoder
-  for what attention brings, and one decoder back.
-- neurons are positive and mostly silent (ReLU); attention is linear, its queries and keys are the
-  same neuron activities, its values the token vectors themselves.
-- so the state is the paper's synaptic state ρ, a matrix (neurons, width) a layer and head that
-  gains `activity ⊗ vector` with every token: its size does not grow with the text.
+- one set of weights is used by all layers: an encoder from width to many neurons (the paper's Dx),
+  a second encoder for what attention recalls (Dy), and one decoder back (E).
+- neurons x and y are never negative (ReLU); how few are active per token is a matter of training
+  (`activity_penalty`), and `metrics.json` has what was measured.
+- attention is linear: its queries and keys are x, its values the token vectors themselves.
+- so the state is the paper's synaptic state ρ, a matrix (neurons, width) per layer and head that
+  gains x ⊗ v with every token: its size does not grow with the text.
 - positions enter through the operator U of the paper's state equation
-  ρ_t = (ρ_{t-1} + x_t ⊗ v_t) U: a rotation (RoPE), to which `half_lives` adds a damping per head,
-  so that old activity fades and texts far longer than the training window stay in range.
-  Without half-lives nothing fades, as in the authors' code.
+  ρ_t = (ρ_{t-1} + x_t ⊗ v_t) U, a rotation (RoPE).
+- `half_lives` adds a damping per head to U, so that old activity fades and texts far longer than
+  the training window stay in range. That is ours, near RetNet's (arXiv 2307.08621); without
+  half-lives nothing fades, as in the paper and the authors' code.
 """
 
 from typing import Annotated, ClassVar, NamedTuple, Self
@@ -61,17 +62,16 @@ class BDHConfig(Record):
         return self
 
 
-# Recent tokens that a layer keeps unwritten: ρ is large, and reading these beside it is cheap.
-MOST_PENDING = 64
+# Buffered tokens are folded into ρ once there are so many: ρ is large, attending to them is cheap.
+FLUSH_EVERY = 64
 
 
 class Synapses(NamedTuple):
-    """State of one layer: ρ, and the activity of recent tokens that is not yet written into it.
+    """State of one layer: ρ, and recent tokens that are buffered, not yet folded into it.
 
-    `rho`: (n_heads, B, neurons a head, width), or None before the first writing.
-    `activity`: (n_heads, B, T, neurons a head), rotated; `vectors`: (B, T, width).
-    Writing waits: decoding pays for it once in `MOST_PENDING` tokens, and who drops the state, as
-    training does, never.
+    `rho`: (n_heads, B, neurons per head, width), or None before the first time.
+    `activity`: (n_heads, B, T, neurons per head), rotated; `vectors`: (B, T, width).
+    Decoding folds once per `FLUSH_EVERY` tokens; training, which drops the state, never does.
     """
 
     rho: Tensor | None
@@ -160,7 +160,7 @@ class BDH(nn.Module):
 
     def write(self, synapses: Synapses) -> Synapses:
         """Writes what is pending into ρ, if it is much."""
-        if synapses.activity.shape[2] < MOST_PENDING:
+        if synapses.activity.shape[2] < FLUSH_EVERY:
             return synapses
         nothing = synapses.activity[:, :, :0], synapses.vectors[:, :0]
         return Synapses(self.fold(synapses), *nothing)

@@ -1,9 +1,9 @@
 """GRU language model (Cho et al., arXiv 1406.1078), on `torch.nn.GRU`.
 
-Notable: no context limit at all, the hidden state carries everything; optionally the output layer
-shares the embedding matrix, through a projection from hidden to embedding size (Press & Wolf,
-arXiv 1608.05859), which is what makes room for a wide hidden state in a small file. The recurrence
-keeps its state in float32 even under autocast, see `gru_recurrence.py`.
+The hidden state carries everything that was read, so there is no limit to the context. Optionally
+the output layer shares the embedding matrix, through a projection from hidden to embedding size
+(Press & Wolf, arXiv 1608.05859), which makes room for a wide hidden state in a small file. The
+recurrence keeps its state in float32 even under autocast, see `gru_recurrence.py`.
 """
 
 from typing import ClassVar

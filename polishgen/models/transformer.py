@@ -1,14 +1,13 @@
 """Decoder-only Transformer (Vaswani et al., arXiv 1706.03762), pre-norm, in two flavours.
 
-Notable:
 - rotary positions: attention reaches `context_length` tokens back, itself included, in training and
   in decoding alike. The state is a rolling key/value cache of that length, so a text may be of any
   length; stacked layers see up to n_layers × context_length tokens back.
 - learned positions (the report preset): a position table has an end, so two windows run half a
   context apart, see `windows.py`.
 - optional residual scalars, learned: before each block x becomes r x + e x₀, where x₀ is the
-  normalised embedding (nanochat, modded-nanogpt), and values become
-  a v + b v₁, where v₁ are the first layer's (ResFormer, arXiv 2410.17897).
+  normalised embedding (nanochat, modded-nanogpt), and values become a v + b v₁,
+  where v₁ are the first layer's (ResFormer, arXiv 2410.17897).
 - optional RMSNorm (arXiv 1910.07467), QK-norm (arXiv 2010.04245), ReLU² (arXiv 2109.08668).
 """
 
@@ -111,36 +110,35 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, KeyValues, Tensor | None]:
         """Lets `x` (B, T, width) attend to itself and `past`; output, new past, v₁.
 
-        `first`: the first layer's values (B, n_heads, T, features), None in the first layer.
+        `first`: the first layer's values (B, H, T, D), None in the first layer.
         """
         window = self.config.context_length
         heads = self.query_key_value(x).unflatten(-1, (3, self.config.n_heads, -1))
-        query_key, values = heads.permute(2, 0, 3, 1, 4).tensor_split([2])
+        qk, (v,) = heads.permute(2, 0, 3, 1, 4).split([2, 1])  # (2, B, H, T, D), (B, H, T, D)
         if self.config.qk_norm:
-            query_key = rms_norm(query_key)
+            qk = rms_norm(qk)
         if rotation is not None:
-            query_key = rotate(query_key, rotation)
-        queries, keys = query_key
-        values = values[0]
+            qk = rotate(qk, rotation)
+        q, k = qk
         if self.config.residual_scalars:
-            first = values if first is None else first
-            a, b = self.value_scalars.to(values.dtype)
-            values = a * values + b * first
+            first = v if first is None else first
+            a, b = self.value_scalars.to(v.dtype)
+            v = a * v + b * first
         if past is not None:
-            keys = torch.cat([past.keys, keys], dim=2)
-            values = torch.cat([past.values, values], dim=2)
-        last = slice(max(0, keys.shape[2] - (window - 1)), None)
-        now = KeyValues(keys[:, :, last], values[:, :, last])
+            k = torch.cat([past.keys, k], dim=2)
+            v = torch.cat([past.values, v], dim=2)
+        last = slice(max(0, k.shape[2] - (window - 1)), None)
+        now = KeyValues(k[:, :, last], v[:, :, last])
         dropout = self.config.dropout if self.training else 0.0
         causal = past is None and x.shape[1] <= window
         if causal and torch.is_grad_enabled() and x.device.type == "cpu" and not dropout:
-            mixed = causal_attention_in_blocks(queries, keys, values)
+            mixed = causal_attention_in_blocks(q, k, v)
         else:
             mixed = F.scaled_dot_product_attention(
-                queries,
-                keys,
-                values,
-                attn_mask=window_mask(x.shape[1], keys.shape[2], window, x.device),
+                q,
+                k,
+                v,
+                attn_mask=window_mask(x.shape[1], k.shape[2], window, x.device),
                 dropout_p=dropout,
                 is_causal=causal,
             )
@@ -259,7 +257,7 @@ class Transformer(nn.Module):
         """Hidden vectors (B, T, width) at rotary positions, and the rolled cache."""
         x = self.embedding(tokens)
         if self.config.norm == "rms":
-            # However small the table's numbers, and so however fast they learn, blocks see ones.
+            # Normalise embeddings so that their scale does not reach the blocks.
             x = rms_norm(x)
         position = cache.position if cache else 0
         features = self.config.width // self.config.n_heads

@@ -1,8 +1,8 @@
 """Where documents come from: our tales, a SpeakLeash data set, a file, or a folder of text files.
 
 SpeakLeash publishes each data set as `<name>.manifest` (JSON: sizes and counts) and
-`<name>.jsonl.zst` (a document a line, `{"text": …, "meta": {…}}`). Files are checked against their
-manifest; whatever is cut, corrupt or short is an error that names it, never a smaller corpus.
+`<name>.jsonl.zst` (one document per line, `{"text": …, "meta": {…}}`). Files are checked against
+their manifest; whatever is cut, corrupt or short is an error that names it, never a smaller corpus.
 """
 
 import json

@@ -95,7 +95,7 @@ def result_rows(out: Path, base: Path, author: str, done: Sequence[Experiment]) 
 
 
 def plot(out: Path, done: Sequence[Experiment], file: Path) -> None:
-    """Held-out bits per byte against training time, a curve a run, as PNG or SVG.
+    """Held-out bits per byte against training time, one curve per run, as PNG or SVG.
 
     Beside the whole curves stands where the best of them end, larger.
     """

@@ -22,7 +22,7 @@ from training.state import saved_states
 from training.train import CONFIG_FILE, train
 
 PRESET = "compact"
-# Over this last share of its steps a run's learning rate falls to zero.
+# Share of a run's steps, its last ones, over which the learning rate falls to zero.
 DECAY_SHARE = 0.4
 
 
