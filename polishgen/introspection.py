@@ -81,13 +81,12 @@ def whole_characters(lm: LanguageModel, tokens: Sequence[int]) -> list[tuple[lis
 class NeuronActivity:
     """BDH's neurons at every token of a text, heads side by side.
 
-    `active` (n_layers,): the share of neurons above zero, of all tokens; `firing_share` the same
-    after the gate that decides what a neuron passes on. `firing` (n_layers, T, n_neurons) float16:
-    what each passes on. `texts`: the T tokens' text (empty for a token inside a character).
+    `shares`: the share of neurons above zero in each layer, over all tokens: of "x", of "y", and of
+    both at once, "x·y", which is what a neuron passes on. `firing` (n_layers, T, n_neurons)
+    float16: how much each passes on. `texts`: the T tokens' text (empty inside a character).
     """
 
-    active: tuple[float, ...]
-    firing_share: tuple[float, ...]
+    shares: dict[str, list[float]]
     firing: Tensor
     texts: tuple[str, ...]
 
@@ -101,22 +100,20 @@ def neuron_activity(lm: LanguageModel, text: str) -> NeuronActivity:
     tokens = lm.text_tokens(text)
     prefix = lm.tokenizer.prefix()
     inputs = torch.tensor([[*prefix, *tokens]], device=next(model.parameters()).device)
-    state, active, shares, firing = None, [], [], []
+    state, shares, firing = None, [], []
     for chunk in inputs.split(CHUNK_TOKENS, dim=1):
-        _, state, activity = model(chunk, state, return_activity=True)
-        active.append(torch.stack([(x > 0).double().mean((0, 1, 3)) for x, _ in activity]))
-        passed_on = torch.stack([(x * y)[:, 0].transpose(0, 1).flatten(1) for x, y in activity])
-        shares.append((passed_on > 0).double().mean(2))
+        _, state, layers = model(chunk, state, return_activity=True)
+        above = [torch.stack([x > 0, y > 0, x * y > 0]).double().mean((1, 2, 4)) for x, y in layers]
+        shares.append(torch.stack(above, dim=1))
+        passed_on = torch.stack([(x * y)[:, 0].transpose(0, 1).flatten(1) for x, y in layers])
         firing.append(passed_on.half().cpu())
     # The prefix is read, not counted.
-    active, shares, firing = (
-        torch.cat(chunks, dim=1)[:, len(prefix) :] for chunks in (active, shares, firing)
-    )
+    x, y, xy = torch.cat(shares, dim=2)[:, :, len(prefix) :].mean(2).tolist()
+    firing = torch.cat(firing, dim=1)[:, len(prefix) :]
     texts = [""] * len(tokens)
     for group, characters in whole_characters(lm, tokens):
         texts[group[-1]] = characters
-    active, shares = (tuple(each.mean(1).tolist()) for each in (active, shares))
-    return NeuronActivity(active, shares, firing, tuple(texts))
+    return NeuronActivity({"x": x, "y": y, "x·y": xy}, firing, tuple(texts))
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,6 @@ class TokenSelectiveNeuron:
     neuron: int
     text: str
     share: float
-    times: int
 
 
 def token_selective_neurons(
@@ -154,5 +150,5 @@ def token_selective_neurons(
         layer, neuron = divmod(best, firing.shape[2])
         value = share[layer, neuron].item() * bool(often[layer, neuron])
         if value:
-            found.append(TokenSelectiveNeuron(layer, neuron, word, value, len(indices)))
+            found.append(TokenSelectiveNeuron(layer, neuron, word, value))
     return sorted(found, key=lambda neuron: -neuron.share)[:n_neurons]

@@ -95,17 +95,6 @@ def keep_top_p(weights: np.ndarray, p: float) -> np.ndarray:
     return kept
 
 
-def next_token_distribution(
-    logits: np.ndarray, seen: np.ndarray, config: SamplingConfig
-) -> np.ndarray:
-    """Probabilities (V,) float64 from which the next token is drawn; arguments and errors as in
-    `candidates`."""
-    tokens, weights = candidates(logits, seen, config)
-    probabilities = np.zeros(len(logits))
-    probabilities[tokens] = weights / weights.sum()
-    return probabilities
-
-
 def sample_token(
     logits: np.ndarray, seen: np.ndarray, config: SamplingConfig, generator: np.random.Generator
 ) -> int:

@@ -114,10 +114,6 @@ class Tokenizer:
             tokens += self.encoding.encode_ordinary(piece)
         return tokens
 
-    def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
-        """`encode` of each text."""
-        return [self.encode(text) for text in texts]
-
     def decode(self, tokens: Iterable[int]) -> str:
         """Text of `tokens`; bytes that are not UTF-8 become U+FFFD."""
         return self.decode_bytes(tokens).decode("utf-8", errors="replace")

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from conftest import NARROW, invented_text, narrow_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polishgen.checkpoint import read_json, save_checkpoint
 from polishgen.errors import ParameterError, PolishgenError
-from polishgen.introspection import neuron_activity
 from polishgen.language_model import LanguageModel, load
 from polishgen.parameters import SamplingConfig
 from polishgen.sampling import SAMPLING_PRESETS
@@ -24,7 +22,6 @@ from training import evaluate, readme
 from training import samples as samples_page
 from training.corpus.cleaning import Document
 from training.measures import compressors, report_samples, samples, text_figures
-from training.measures.activity import active_shares
 from training.measures.copying import (
     compared,
     copied_share,
@@ -479,17 +476,10 @@ def test_copying_is_said_plainly(words, texts, said):
     assert said in readme.copying_verdict({"gru": {"evaluation": tales}})
 
 
-def test_activity_counts_what_is_above_zero(tiny_corpus):
-    lm = random_model("bdh", tiny_corpus)
-    shares = active_shares(lm, "Stary młynarz szedł przez wieś.")
-    assert {key: len(row) for key, row in shares.items()} == {"x": 2, "y": 2, "x·y": 2}
-    assert shares["x·y"] == pytest.approx(
-        neuron_activity(lm, "Stary młynarz szedł przez wieś.").firing_share
-    )
-    with torch.no_grad():
-        lm.model.encoder.zero_()
-    assert active_shares(lm, "Stary młynarz")["x"] == [0, 0]
-    assert "layer 2" in list(readme.activity({"bdh": {"activity": shares}}))[1]
+def test_activity_is_a_table_by_layer():
+    shares = {"x": [0.155, 0.05], "y": [0.1, 0.06], "x·y": [0.02, 0.01]}
+    _, rows = readme.activity({"bdh": {"activity": shares}, "gru": {}})
+    assert "layer 2" in rows and "| x | 15.5 % | 5.0 % |" in rows
 
 
 def test_the_page_of_samples_has_every_prompt_model_genre_and_seed(bundle, capsys):

@@ -1,7 +1,6 @@
 """The decoding loop and the public API, on small random models and on scripted ones."""
 
 import math
-import threading
 import unicodedata
 
 import numpy as np
@@ -97,22 +96,6 @@ def test_bench_compares_the_ways_on_one_text(architecture):
     decoder = WindowDecoder(lm.model)
     decoder.prefill([65] * 40)
     assert len(decoder.tokens) == 16
-
-
-def test_threads_get_what_each_would_get_alone():
-    lm = byte_model("transformer")
-    alone = {seed: lm.generate(PROMPT, max_new_tokens=40, seed=seed) for seed in range(6)}
-    together = {}
-
-    def run(seed):
-        together[seed] = lm.generate(PROMPT, max_new_tokens=40, seed=seed)
-
-    threads = [threading.Thread(target=run, args=(seed,)) for seed in alone]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert together == alone
 
 
 def test_several_prompts_each_get_what_they_would_get_alone():

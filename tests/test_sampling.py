@@ -12,8 +12,8 @@ from polishgen.errors import PolishgenError
 from polishgen.parameters import SamplingConfig
 from polishgen.sampling import (
     SAMPLING_PRESETS,
+    candidates,
     describe,
-    next_token_distribution,
     sample_token,
 )
 
@@ -26,6 +26,14 @@ def mask(tokens, size):
     seen = np.zeros(size, bool)
     seen[list(tokens)] = True
     return seen
+
+
+def next_token_distribution(logits, seen, config):
+    """The probability of every token from which the next one is drawn."""
+    tokens, weights = candidates(logits, seen, config)
+    probabilities = np.zeros(len(logits))
+    probabilities[tokens] = weights / weights.sum()
+    return probabilities
 
 
 def softmax(logits):

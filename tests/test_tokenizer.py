@@ -134,11 +134,6 @@ def test_only_runs_beyond_the_limit_are_cut():
     assert POLISH.encode(text) == expected
 
 
-def test_encode_batch_is_encode_of_each():
-    texts = ["Pies", "", "sąsiada 👩‍👧"]
-    assert POLISH.encode_batch(texts) == [POLISH.encode(text) for text in texts]
-
-
 def test_the_boundary_decodes_to_its_name():
     assert POLISH.boundary_id == POLISH.n_vocab - 1
     assert POLISH.decode([*POLISH.encode("a"), POLISH.boundary_id]) == "a" + DOCUMENT_BOUNDARY

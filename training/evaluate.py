@@ -18,9 +18,9 @@ from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names
 from polishgen.command_line import command
 from polishgen.errors import PolishgenError
 from polishgen.files import write_json
+from polishgen.introspection import neuron_activity
 from polishgen.language_model import CHORUS, LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS
-from training.measures.activity import active_shares
 from training.measures.compressors import compressor_rows
 from training.measures.held_out import MAIN_KIND, CorpusTexts, measure_kinds, read_corpus
 from training.measures.real_words import dictionary, real_word_share
@@ -46,6 +46,8 @@ from training.readme import README, write_readme
 
 MIN_WORDS = 2000
 SPEED_TEXTS = 3
+# Of held-out text, for the shares of BDH's neurons that are active.
+ACTIVITY_TOKENS = 4096
 DEFAULT_PRESET = "balanced"
 
 # What a set of samples is of: a genre (None: without its control code) and a sampling preset.
@@ -175,7 +177,9 @@ def evaluate(lms: Sequence[LanguageModel], corpus: CorpusTexts, keep: bool = Fal
             "evaluation": evaluation,
         }
         if model.lm.architecture == "bdh":
-            measured["activity"] = active_shares(model.lm, corpus.texts()[0])
+            tokens = model.lm.tokenizer.encode(corpus.texts()[0])[:ACTIVITY_TOKENS]
+            text = model.lm.tokenizer.decode(tokens)
+            measured["activity"] = neuron_activity(model.lm, text).shares
         if model.lm.folder:
             write_json(model.lm.folder / METRICS_FILE, model.lm.metrics | measured)
             write_card(model.lm.folder)

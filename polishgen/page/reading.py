@@ -182,8 +182,8 @@ def neurons(name: str, text: str) -> dict:
                 }
             )
     return {
-        "active": [round(share, 4) for share in first.active],
-        "firing": [round(share, 4) for share in first.firing_share],
+        "active": [round(share, 4) for share in first.shares["x"]],
+        "firing": [round(share, 4) for share in first.shares["x·y"]],
         "telling": telling[:N_NEURONS],
         "cut": len(text),
     }

@@ -17,7 +17,6 @@ from training.prepare import PrepareConfig, augmented, token_dtype, write_texts,
 AUTHOR = "Orzeszkowa, Eliza"
 SHARES = {"half": 0.5, "quarter": 0.25}
 VOCABULARIES = {"vocabulary-4k": 4_096, "vocabulary-16k": 16_384}
-SUBSETS = ("all", *SHARES, "one-author", "mixed", CL100K, *VOCABULARIES)
 
 
 def is_by(document: Document, author: str) -> bool:
