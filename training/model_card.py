@@ -16,13 +16,13 @@ from polishgen.bench import PROMPT
 from polishgen.checkpoint import BUNDLED, LOG_FILE
 from polishgen.files import write_bytes
 from polishgen.language_model import LanguageModel, load
+from polishgen.models import TITLES
 from polishgen.sampling import SAMPLING_PRESETS, describe
 from training.log import read_log
-from training.readme import KINDS, share_cell, stage_cells, table
+from training.readme import KINDS, share_cell, stage_cells, table, text_block
 
 CARD_FILE = "README.md"
 CURVE_FILE = "training_curve.png"
-NAMES = {"gru": "GRU", "transformer": "decoder-only Transformer", "bdh": "Dragon Hatchling (BDH)"}
 FIRST_SEED = 0
 # (key in metrics.json, metric's type on the Hub, its name there)
 EVALUATED = (
@@ -104,20 +104,20 @@ def card_text(lm: LanguageModel, name: str, curve: bool) -> str:
     title = f"polishgen {lm.architecture}"
     if preset := training.get("preset"):
         title += f" ({preset})"
-    origin = "It was trained from scratch on Polish books and tales, all free to use."
     what = (
-        f"A {NAMES[lm.architecture]} with {lm.parameters:,} parameters that continues Polish prose."
+        f"A {TITLES[lm.architecture]} with {lm.parameters:,} parameters that continues Polish prose, "
+        "trained from scratch on Polish books and tales, all free to use."
     )
     parts = [
         f"# {title}",
-        f"{what} {origin}",
+        what,
         "With the polishgen package at hand, as in its demo Space:",
         f'```python\nimport polishgen\n\nlm = polishgen.load("{name}")\n'
         f'print(lm.generate("{PROMPT}", seed={FIRST_SEED}))\n```',
         "## Sample",
         f"What it writes after “{PROMPT}” with the default settings "
         f"({describe(SAMPLING_PRESETS['balanced'])}) and the first seed, not picked:",
-        sample_block(lm),
+        text_block(PROMPT + lm.generate(PROMPT, seed=FIRST_SEED)),
     ]
     if lm.architecture == "bdh" and getattr(lm.model.config, "half_lives", ()):
         parts.insert(2, " ".join(DAMPING.split()))
@@ -146,15 +146,6 @@ def card_text(lm: LanguageModel, name: str, curve: bool) -> str:
 def wrap(paragraph: str) -> str:
     """A paragraph in lines of at most 100 characters, long words whole."""
     return textwrap.fill(paragraph, 100, break_long_words=False, break_on_hyphens=False)
-
-
-def sample_block(lm: LanguageModel) -> str:
-    """The prompt and what the model writes, as plain text."""
-    text = PROMPT + lm.generate(PROMPT, seed=FIRST_SEED)
-    # An untrained model may write anything, even what would end the block.
-    text = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
-    lines = text.replace("```", "'''").split("\n")
-    return "```text\n" + "\n".join(map(wrap, lines)) + "\n```"
 
 
 def figure_rows(lm: LanguageModel) -> Iterator[str]:

@@ -9,10 +9,10 @@ from polishgen.checkpoint import METRICS_FILE, bundled_names, find_folder, read_
 from polishgen.errors import PolishgenError
 from polishgen.files import write_bytes
 from polishgen.language_model import CHORUS
+from polishgen.models import TITLES
 from polishgen.sampling import SAMPLING_PRESETS, describe
 
 README = Path(__file__).parent.parent / "README.md"
-TITLES = {"gru": "GRU", "transformer": "Transformer", "bdh": "BDH", CHORUS: "together"}
 KINDS = {
     "novel": "novels",
     "tale": "tales",
@@ -252,4 +252,4 @@ def text_block(text: str) -> str:
 
 def title(name: str) -> str:
     """A model's name as a reader knows it."""
-    return TITLES.get(name, name)
+    return "together" if name == CHORUS else TITLES.get(name, name)

@@ -18,8 +18,8 @@ TEXT = """\
 # polishgen
 
 Three small language models write Polish side by side: a GRU, a Transformer and the Dragon Hatchling
-(BDH). Each has under ten million parameters and was trained from scratch on public-domain Polish
-novels. What they write is made up: no facts, no advice.
+(BDH). Each has under ten million parameters and was trained from scratch on Polish books and tales,
+all free to use. What they write is made up: no facts, no advice.
 """
 
 

@@ -21,6 +21,8 @@ MODELS = {
     "bdh": (BDHConfig, BDH),
 }
 ARCHITECTURES = tuple(MODELS)
+# As page, cards and README call them.
+TITLES = {"gru": "GRU", "transformer": "Transformer", "bdh": "Dragon Hatchling"}
 
 CL100K_SIZE = 100_277
 POLISH_SIZE = 8_192

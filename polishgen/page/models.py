@@ -10,10 +10,9 @@ from polishgen.checkpoint import NO_MODELS, bundled_names, configured_models
 from polishgen.chorus import chorus_of
 from polishgen.errors import CheckpointError
 from polishgen.language_model import CHORUS, LanguageModel, load
+from polishgen.models import TITLES
 from polishgen.parameters import check, choice
 from polishgen.tokenizer import Tokenizer
-
-TITLES = {"gru": "GRU", "transformer": "Transformer", "bdh": "Dragon Hatchling"}
 
 
 @lru_cache(maxsize=1)

@@ -10,12 +10,14 @@ words from its analyser. A lemma is left alone when it is not certain that
 - nothing else in the tale hangs on the word (derived words, comparisons, an animal's attributes).
 """
 
+import json
 import random
 import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from itertools import product
+from pathlib import Path
 
 import morfeusz2
 
@@ -23,29 +25,11 @@ WORD = re.compile(r"[^\W\d_]+")
 SENTENCE_END = re.compile(r"(^|[.!?…:]|\n)[\s—–„”»«\"-]*$")
 # Of the lemmas that can be exchanged, this share is: every tale also occurs nearly as written.
 RATE = 0.85
-# Titles keep their own proportions more or less.
-TITLE_RATE = 0.3
 # After these a word is part of a comparison, and another word would not fit it.
 COMPARING = {"jak", "niczym", "niby", "jakby"}
 # A two-letter preposition stays only where these sounds do not follow, alone or with a consonant.
 VOWELS = "aeiouyąęó"
 ADDS_E = {"w": "wf", "z": "szśźżwłlm"}
-
-THINGS = """
-    czapka czapeczka kapelusz wstążka kokarda płaszcz płaszczyk sukienka suknia kamizelka sweter
-    szalik szal kubek kubeczek latawiec piłka balon parasol but kalosz rękawiczka rękawica chustka
-    fartuch fartuszek kredka koc wiadro wóz wózek łódka łódź drzwi płot okiennica ławka koralik
-    korale guzik nitka nić spódnica spódniczka kołdra poduszka lampion pudełko skrzynka torba
-    walizka rower taczka huśtawka autobus tramwaj dzbanek filiżanka miska talerz flaga chorągiewka
-    koszula spodnie skarpetka sznurek peleryna pelerynka firanka zasłona obrus kwiat kwiatek motyl
-    samochód lalka klocek chusta dach okno szkiełko kamyk ptak ptaszek karteczka koperta zeszyt
-    """
-COUNTED = """
-    dzień noc tydzień miesiąc rok godzina minuta kilometr krok mila metr worek jabłko bułka moneta
-    grosz kosz koszyk raz garść łyżka wiadro deska gwóźdź świeca wieczór chwila gruszka jajko
-    bochenek garnek słoik beczka szklanka kubek talerz ciastko pieróg cukierek orzech marchewka
-    kartofel ziemniak kamień kamyk patyk gałązka pióro guzik szczebel schodek piętro pole łokieć
-    """
 
 
 @dataclass(frozen=True)
@@ -59,185 +43,29 @@ class Group:
     beside: frozenset[str] = frozenset()
     rate: float = RATE
 
-    @property
-    def names(self) -> bool:
-        """Whether these are given names, which begin with a capital letter."""
-        return self.label == "imię"
+
+def read_group(row: dict, beside: dict[str, str]) -> Group:
+    """A group of the word lists: given names, common nouns of one gender, or other words."""
+    lemmas, rate = tuple(row["lemmas"].split()), row.get("rate", RATE)
+    if gender := row.get("names"):
+        return Group(lemmas, re.compile(rf"subst:sg:[^:]+:{gender}(:|$)"), "imię", rate=rate)
+    if gender := row.get("nouns"):
+        tag = re.compile(rf"subst:(sg|pl):[^:]+:{gender}(:|$)")
+        return Group(lemmas, tag, "nazwa_pospolita", rate=rate)
+    others = frozenset(beside[row["beside"]].split())
+    return Group(lemmas, re.compile(row["tag"]), beside=others, rate=rate)
 
 
-def nouns(gender: str, lemmas: str, rate: float = RATE) -> Group:
-    """Common nouns of one gender."""
-    tag = re.compile(rf"subst:(sg|pl):[^:]+:{gender}(:|$)")
-    return Group(tuple(lemmas.split()), tag, "nazwa_pospolita", rate=rate)
-
-
-def names(gender: str, lemmas: str) -> Group:
-    """Given names of one gender, of which only the singular is exchanged."""
-    return Group(tuple(lemmas.split()), re.compile(rf"subst:sg:[^:]+:{gender}(:|$)"), "imię")
-
-
-def beside(tag: str, lemmas: str, others: str) -> Group:
-    """Adjectives or numerals that are exchanged beside certain nouns only."""
-    return Group(tuple(lemmas.split()), re.compile(tag), beside=frozenset(others.split()))
-
-
-GROUPS = (
-    # Children's names, and names that an adult has too.
-    names(
-        "m1",
-        """Franek Wojtek Bartek Tomek Adaś Antek Jurek Jaś Piotrek Ignaś Bolek Witek Kajtek Maciek
-        Tadek Szymek Krzyś Jędrek Grześ Olek Janek Julek Staś Kuba Leszek Michaś Felek Heniek
-        Bronek Mietek Jacek Marek Kazik Stefek Gabryś Mirek Władek Romek Edek Benek Radek Zbyszek
-        Przemek Wacek Lucek Henio Zenek Rysiek Pawełek Florek Grzesiek Tadzio Gucio""",
-    ),
-    names(
-        "m1",
-        """Leon Filip Kacper Michał Szymon Paweł Ludwik Gustaw Igor Feliks Hubert Oskar Marcin
-        Norbert Wiktor Błażej Seweryn Karol Maciej Nikodem Borys Eryk Dominik Rafał Teodor Witold
-        Klemens Emil Adam Szczepan Kamil Kazimierz Miłosz Wawrzyniec Konrad Florian Damian Józef
-        Tobiasz Zygmunt Fabian Teofil Kornel Henryk Leopold Tymon Kajetan Tadeusz Wojciech
-        Sylwester Bogdan Gracjan Roman Patryk Wacław Cyprian Stefan Albert Daniel Łukasz Mateusz
-        Grzegorz Baltazar Ziemowit Hieronim Tytus Olaf Piotr Cyryl Jakub Euzebiusz Anzelm Jan
-        Zbigniew Olgierd Lucjan Jaromir Leonard Bartosz Ferdynand Jeremiasz Remigiusz Tomasz
-        Andrzej Sebastian Benedykt Edward Gerwazy Walery Dionizy Pankracy Zenon Mieszko Bruno
-        Ignacy Walenty Ksawery Maurycy Bonifacy Onufry Hilary Wincenty Cezary Ambroży Antoni
-        Jeremi Bazyli Makary Eustachy Alojzy Jerzy""",
-    ),
-    names(
-        "f",
-        """Ala Hania Ola Zosia Tosia Pola Lena Ania Basia Kasia Zuzia Julka Marysia Hela Nela Jasia
-        Gosia Lusia Lilka Lidka Emilka Bronka Mirka Wiesia Helenka Tereska Natalka Rozalka Ela Ula
-        Mania Dorotka Stefka Maja Krysia Jadzia Gabrysia Stasia Kinga Iga Ida Nina Magda Jagna
-        Anielka Mela Iwonka Iza Amelka Bronia Jola Renia Celinka Asia Halinka Wandzia""",
-    ),
-    names(
-        "f",
-        """Wanda Klara Ludwika Agata Ewa Weronika Jadwiga Helena Łucja Marta Celina Dorota Irena
-        Apolonia Pelagia Urszula Honorata Sabina Dominika Teodora Rozalia Malwina Tekla Salomea
-        Wiktoria Stefania Barbara Balbina Bogna Kornelia Eliza Ludmiła Felicja Sonia Kunegunda
-        Matylda Zofia Katarzyna Anna Julia Amelia Emilia Aniela Antonina Joanna Zuzanna Elżbieta
-        Franciszka Bronisława Maria Adela Teresa Rita Liwia Aurelia Lucyna Brygida Petronela
-        Marianna Genowefa Hortensja Walentyna Ofelia Otylia Regina Leokadia Sara Danuta Laura
-        Tamara Michalina Eugenia Bianka Eulalia Gertruda Hermina Jolanta Eleonora Cecylia Bożena
-        Izabela Melania Olga Halina Monika Stanisława""",
-    ),
-    nouns("m2", "lis wilk borsuk niedźwiedź dzik ryś"),
-    nouns("m2", "jeleń łoś żubr daniel"),
-    nouns("m2", "jeż zając bóbr kret królik chomik szop suseł świstak szczur"),
-    nouns("m2", "wróbel kos szpak gołąb drozd słowik dzięcioł kruk szczygieł czyżyk gil rudzik"),
-    nouns("m2", "bocian żuraw łabędź gąsior"),
-    nouns("m2", "pies kundel jamnik pudel szczeniak"),
-    nouns("m2", "kot kocur kociak"),
-    nouns("m2", "koń kucyk osioł muł źrebak ogier rumak"),
-    nouns("m2", "żuk świerszcz motyl komar trzmiel pająk chrząszcz"),
-    nouns("m2", "lew tygrys lampart słoń"),
-    nouns("f", "sroka wrona sikorka sowa jaskółka kukułka kawka mewa czapla sójka"),
-    nouns("f", "krowa koza owca"),
-    nouns("f", "kura kaczka gęś indyczka"),
-    nouns("f", "wiewiórka łasica mysz kuna wydra"),
-    nouns("f", "żaba ropucha jaszczurka salamandra"),
-    nouns("f", "mrówka pszczoła osa mucha biedronka ważka ćma"),
-    nouns("m1", "dziadek wujek stryjek pradziadek"),
-    nouns("m1", "tata wujek dziadek"),
-    nouns("m1", "brat kuzyn"),
-    nouns("m1", "wnuk wnuczek siostrzeniec bratanek"),
-    nouns("f", "babcia ciocia prababcia"),
-    nouns("f", "mama babcia ciocia"),
-    nouns("f", "siostra kuzynka"),
-    nouns("f", "wnuczka siostrzenica bratanica"),
-    nouns("m1", "książę królewicz", TITLE_RATE),
-    nouns("f", "księżniczka królewna", TITLE_RATE),
-    beside(
-        r"adj:.*:pos$",
-        "czerwony zielony niebieski żółty brązowy szary fioletowy różowy pomarańczowy granatowy "
-        "biały czarny błękitny",
-        THINGS,
-    ),
-    beside(r"num:pl:.*", "trzy cztery", COUNTED),
-    beside(r"num:pl:.*", "pięć sześć siedem osiem dziewięć dziesięć", COUNTED),
-)
-# A tale that holds words with these beginnings keeps the lemma as it is.
-ATTRIBUTES = {
-    "wilk": "wyć wył owc owie owcz",
-    "lis": "rud kit chytr spryt przebieg",
-    "niedźwiedź": "miod miód gawr mruc barł zim",
-    "dzik": "żołęd ryj ryć",
-    "jeleń": "rog poroż",
-    "jeż": "igł kolc kole kłu zim ślimak",
-    "zając": "usz uch słuch kica marchew skok skak",
-    "bóbr": "tam żerem ogon pływ gryz",
-    "kret": "kop tunel nor ślep podziem okular",
-    "królik": "usz uch kic marchew klat",
-    "chomik": "polik policz klat",
-    "dzięcioł": "stuk puk kora kor",
-    "gołąb": "list gruch",
-    "kruk": "krak czarn",
-    "bocian": "klek gniazd komin dziob dziób Afry żab odlec odlat",
-    "łabędź": "pływ kaczą biał",
-    "żuraw": "studni",
-    "pies": "szczek zaszczek bud merd kot suk smycz",
-    "kot": "miau zamiau mrucz mysz pies psa psem",
-    "koń": "podkow siodł wóz wozu galop",
-    "osioł": "uparci upart usz",
-    "motyl": "gąsienic skrzyd",
-    "pająk": "pajęcz sie nit nić",
-    "świerszcz": "skrzyp",
-    "żuk": "pancerz skrzyd",
-    "komar": "bzycz gryz ugryz",
-    "lew": "grzyw",
-    "słoń": "trąb",
-    "sowa": "mądr noc ciemn oczy",
-    "sroka": "błysz błysk świec",
-    "kukułka": "kuka gniazd",
-    "krowa": "mlek mlecz doi muc muczy śmietan",
-    "koza": "rog róg becz mlek bród brod skak skoc",
-    "owca": "wełn strzy becz stad pasterz owcz",
-    "kura": "kogut gda pisk grzęd kurcz jaj kurnik",
-    "kaczka": "kwa staw pływ kaczor kacz",
-    "gęś": "gęg pływ gąs gęs",
-    "wiewiórka": "orze dziupl ogon szysz kit",
-    "mysz": "kot dziur ser nor",
-    "żaba": "skok skak skocz kum rech bocian kijan staw",
-    "mrówka": "mrowi",
-    "pszczoła": "miod miód ul żądł",
-    "osa": "żądł",
-    "mucha": "brzęcz pająk",
-    "biedronka": "krop",
-    "ważka": "staw",
-    "dziadek": "wnu rodzic babci",
-    "babcia": "wnu rodzic dziad",
-    "mama": "tat rodzic syn córk mam",
-    "tata": "mam rodzic syn córk tatu",
-    "brat": "siostr rodzeńst bliźnia mama mamy rodzic urodz",
-    "siostra": "brat brac rodzeńst bliźnia mama mamy rodzic urodz",
-    "wnuk": "dziad babci",
-    "wnuczek": "dziad babci",
-    "wnuczka": "dziad babci",
-    "książę": "księst księż",
-    "księżniczka": "księst książę",
-    "czerwony": "czerwie poczerw zaczerw",
-    "zielony": "ziele zazielen",
-    "niebieski": "nieb",
-    "żółty": "żół",
-    "biały": "biel",
-    "czarny": "czern czerń",
-    "różowy": "róż zaróż",
-}
-# Whatever counts, or is counted one by one.
-COUNTING = """
-    drug trzy trzec trzej trzech trzem trój troj czwar czwór czwor czter piąt pięc pięć szóst sześ
-    siód siedm siedem ósm ośm osiem dziewią dziewię dziesią dziesię licz policz rachun dwanaś
-    dwadzie połow reszt
-    """
-ATTRIBUTES |= {number: COUNTING for group in GROUPS[-2:] for number in group.lemmas}
+# "groups": of the given names ("names") the singular is exchanged, of the common nouns ("nouns")
+# both numbers, adjectives and numerals only beside certain nouns ("things", "counted").
+LISTS = json.loads((Path(__file__).parent / "data" / "variation.json").read_text(encoding="utf-8"))
+GROUPS = tuple(read_group(row, LISTS) for row in LISTS["groups"])
+# A tale that holds words with these beginnings keeps the lemma as it is; for numerals, whatever
+# counts, or is counted one by one.
+NUMERALS = (lemma for group in GROUPS if group.tag.match("num:pl:") for lemma in group.lemmas)
+ATTRIBUTES = LISTS["attributes"] | dict.fromkeys(NUMERALS, LISTS["counting"])
 # Lemmas that share forms with others here, but that no tale holds.
-RARE = """
-    kota Lisa lisy wilki wrony wojtek tomka Frank bober bobry jeżyć myszy motylić mrówki kur kosy
-    czerwona czerwone zielone czarna białe bracia bratać bracić brać piąć mamić babić Al Alo Ali
-    borsukowy bocianowy dziadkowy jeżowy Leona Olka Filipa Szymona Huberta Norberta Gustawa
-    Feliksa Seweryna Konrada Damiana Witolda Teofila Bogdana Romana Eryka Zenona
-    """
-RARE_LEMMAS = frozenset(RARE.split())
+RARE_LEMMAS = frozenset(LISTS["rare"].split())
 
 
 @dataclass(frozen=True)
