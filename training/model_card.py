@@ -105,8 +105,8 @@ def card_text(lm: LanguageModel, name: str, curve: bool) -> str:
     if preset := training.get("preset"):
         title += f" ({preset})"
     what = (
-        f"A {TITLES[lm.architecture]} with {lm.parameters:,} parameters that continues Polish prose, "
-        "trained from scratch on Polish books and tales, all free to use."
+        f"A {TITLES[lm.architecture]} with {lm.parameters:,} parameters that continues Polish "
+        "prose, trained from scratch on Polish books and tales, all free to use."
     )
     parts = [
         f"# {title}",
