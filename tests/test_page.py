@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 import polishgen
 from polishgen.page.texts import TEXTS
@@ -102,9 +102,13 @@ def is_off(page: Page, selector: str) -> bool:
     return page.locator(selector).get_attribute("aria-disabled") == "true"
 
 
+def until_off(page: Page, selector: str) -> None:
+    expect(page.locator(selector)).to_have_attribute("aria-disabled", "true")
+
+
 def until_ready(page: Page) -> None:
     """A run is over, well or not: Generate and Continue are on, Stop is off."""
-    expect(page.locator("#stop")).to_have_attribute("aria-disabled", "true")
+    until_off(page, "#stop")
     expect(page.locator("#generate")).to_have_attribute("aria-disabled", "false")
     expect(page.locator("#continue")).to_have_attribute("aria-disabled", "false")
 
@@ -435,6 +439,24 @@ def test_the_arena(open_page: OpenPage):
     expect(page.locator("#arena-tables table").first).to_contain_text("votes: 1")
 
 
+def test_a_late_answer_does_not_disturb_the_next_round(open_page: OpenPage):
+    page = open_page("arena", locale="en-GB")
+    counted = page.locator("#arena-tables")
+    expect(counted.locator("table, p").first).to_be_visible()
+    votes = page.locator("#arena-texts .vote")
+    page.locator("#arena-play").click()
+    votes.first.wait_for()
+    held = Held(page, "**/do/vote")
+    vote = held.ask(votes.first.click)
+    page.locator("#arena-play").click()
+    expect(page.locator("#arena-status")).to_have_text(TEXTS["en"]["arena_choose"])
+    with page.expect_response("**/do/vote"):
+        held.let_go(vote)
+    expect(counted).to_contain_text("votes: ")
+    expect(page.locator("#arena-status")).to_have_text(TEXTS["en"]["arena_choose"])
+    assert not any(is_off(page, f"#arena-texts .vote >> nth={i}") for i in range(votes.count()))
+
+
 def test_compare(open_page: OpenPage):
     page = open_page("compare", locale="en-GB")
     table = page.locator("#table")
@@ -506,8 +528,110 @@ def test_look_inside(open_page: OpenPage):
     page.locator("#neuron-form button").click()
     expect(page.locator("#firing-summary")).to_contain_text("neuron 17 fires at")
     expect(page.locator("#neuron-shares svg")).to_be_visible()
-    page.locator("#take-prose").click()
-    expect(page.locator("#reading-gru .paper")).to_contain_text(re.compile("ruszył na wiosnę"))
+
+
+class Held:
+    """Requests to an address of the page that wait until they are let go."""
+
+    def __init__(self, page: Page, address: str):
+        self.page, self.routes, self.given_up = page, [], []
+        page.route(address, lambda route: self.routes.append(route))
+        page.on("requestfailed", lambda request: self.given_up.append(request))
+
+    def ask(self, act: Callable[[], object]) -> Route:
+        """The request that `act` makes."""
+        count = len(self.routes)
+        act()
+        self.until(lambda: len(self.routes) > count)
+        return self.routes[-1]
+
+    def let_go(self, *routes: Route) -> None:
+        """Sends requests on in this order, but for those that the page has given up."""
+        for route in routes:
+            if route.request not in self.given_up:
+                route.continue_()
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Waits until something holds."""
+        for _ in range(WAIT_MS // 10):
+            if holds():
+                return
+            self.page.wait_for_timeout(10)
+        raise AssertionError("waited in vain")
+
+
+def test_inside_the_latest_wish_counts(open_page: OpenPage):
+    page = open_page("inside", locale="en-GB")
+    summary, neuron = page.locator("#firing-summary"), page.locator("#neuron")
+    show = page.locator("#neuron-form button").click
+    page.locator("#firing span").first.wait_for()
+    # What is typed while a text is read stays, and what is taken meanwhile is read instead.
+    held = Held(page, "**/do/read")
+    first = held.ask(page.locator("#look").click)
+    neuron.fill("17")
+    second = held.ask(page.locator("#take-prose").click)
+    held.let_go(second, first)
+    expect(page.locator("#reading-bdh .paper")).to_contain_text("ruszył na wiosnę")
+    until_off(page, "#look-stop")
+    expect(summary).not_to_have_text("")
+    assert neuron.input_value() == "17" and page.locator("#readings .paper").count() == 4
+    page.unroute("**/do/read")
+    # Of two neurons the later one is shown, whichever answer comes first.
+    held = Held(page, "**/do/neuron")
+    first = held.ask(show)
+    neuron.fill("18")
+    second = held.ask(show)
+    # A token that is clicked meanwhile ends neither.
+    page.locator("#reading-gru .token").nth(3).click()
+    expect(page.locator("#expected h4")).to_have_count(3)
+    held.let_go(second, first)
+    expect(summary).to_contain_text("neuron 18 fires at")
+    # And it stays for the next text, which is asked about by itself.
+    page.locator("#inside-text").fill("Dawno temu żył król.")
+    held.let_go(held.ask(page.locator("#look").click))
+    expect(summary).to_contain_text("neuron 18 fires at")
+    expect(page.locator("#firing")).to_have_text("Dawno temu żył król.")
+    # Nor does a neuron end the answer about a token.
+    page.unroute("**/do/neuron")
+    held = Held(page, "**/do/influence")
+    asked = held.ask(page.locator("#reading-gru .token").nth(2).click)
+    neuron.fill("19")
+    show()
+    expect(summary).to_contain_text("neuron 19 fires at")
+    held.let_go(asked)
+    expect(page.locator("#expected h4")).to_have_count(3)
+    # Of two tokens, too, the later one counts.
+    first = held.ask(page.locator("#reading-gru .token").nth(2).click)
+    second = held.ask(page.locator("#reading-gru .token").nth(3).click)
+    held.let_go(second, first)
+    expect(page.locator("#expected h4")).to_have_count(3)
+    expect(page.locator("#expected h3")).to_contain_text(
+        page.locator("#reading-gru .token").nth(3).inner_text().strip()
+    )
+
+
+def test_the_latest_choice_is_drawn(open_page: OpenPage):
+    page = open_page("compare", locale="en-GB")
+    page.locator("#curves svg").wait_for()
+    held = Held(page, "**/plot/curves.svg*")
+
+    def choose(value: str) -> Callable[[], None]:
+        return lambda: page.locator(f"#curves-form [value={value}]").check(force=True)
+
+    first, second = held.ask(choose("report")), held.ask(choose("ours"))
+    held.let_go(second)
+    expect(page.locator("#curves svg")).not_to_contain_text("(report)")
+    with page.expect_response("**/plot/curves.svg*"):
+        held.let_go(first)
+    expect(page.locator("#curves svg")).not_to_contain_text("(report)")
+    # Without a connection it says so.
+    page.unroute("**/plot/curves.svg*")
+    page.context.set_offline(True)
+    choose("both")()
+    expect(page.locator("#curves")).to_contain_text("connection was lost")
+    page.context.set_offline(False)
+    choose("report")()
+    expect(page.locator("#curves svg")).to_contain_text("(report)")
 
 
 @pytest.mark.parametrize("language", TEXTS)

@@ -1,8 +1,9 @@
 // The Arena tab: texts without names, a vote, who wrote them, the table.
 
-import { $, $$, Job, Refusal, ask, element, fillTable, modelTitle, number, percent, say, settings } from "./core.js";
+import { $, Job, Refusal, ask, element, fillTable, modelTitle, number, percent, say, settings } from "./core.js";
 
 const status = $("#arena-status");
+let counted = -1; // the votes of the table that is shown
 
 export function openArena() {
   const job = new Job($("#arena-play"), $("#arena-stop"), status);
@@ -52,18 +53,21 @@ function showRound({ round, prompt, texts }) {
         $("h2", box).textContent = say("arena_was", { name: String.fromCharCode(65 + index), model: modelTitle(model) });
         if (index === choice) box.classList.add("chosen");
       });
-      for (const button of $$("#arena-texts .vote")) button.setAttribute("aria-disabled", true);
+      for (const button of [...boxes.map((box) => $(".vote", box)), none]) button.setAttribute("aria-disabled", true);
+      showTables(answer);
+      if (!none.isConnected) return; // the next round is on
       status.textContent = say(choice === null ? "arena_skipped" : "arena_thanks");
       status.dataset.kind = "";
-      showTables(answer);
     } catch (error) {
       voted = false;
-      tellFailure(error);
+      if (none.isConnected) tellFailure(error);
     }
   }
 }
 
 function showTables({ tables, votes }) {
+  if (votes < counted) return; // asked for before the last vote
+  counted = votes;
   const columns = [
     [say("column_model"), "model", modelTitle],
     [say("arena_score"), "score", (score, row) => `${number(score)} ± ${number(row.margin)}`],

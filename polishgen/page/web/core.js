@@ -129,26 +129,30 @@ export class Job {
   /** Runs `work`; true if it came to its end, false if it was stopped or failed, which is told. */
   async run(name, body, onEvent) {
     if (this.running) return false;
-    this.control = new AbortController();
+    const control = (this.control = new AbortController());
     this.show();
     this.tell("");
     try {
       const heard = (event) => {
+        if (control.signal.aborted) return;
         if (event.place) this.tell(say("place", this.waiting(event)), "waiting");
         else {
           if (this.status.dataset.kind === "waiting") this.tell("");
           onEvent(event);
         }
       };
-      await work(name, body, heard, this.control.signal);
+      await work(name, body, heard, control.signal);
       return true;
     } catch (error) {
-      if (error.name !== "AbortError") this.fail(error);
+      if (!control.signal.aborted) this.fail(error);
       return false;
     } finally {
-      this.control = null;
-      this.show();
-      if (this.status.dataset.kind === "waiting") this.tell("");
+      // Unless a later request has taken this one's place.
+      if (this.control === control) {
+        this.control = null;
+        this.show();
+        if (this.status.dataset.kind === "waiting") this.tell("");
+      }
     }
   }
 
@@ -164,6 +168,15 @@ export class Job {
   tell(text, kind = "") {
     this.status.textContent = text;
     this.status.dataset.kind = kind;
+  }
+}
+
+/** A job of which the latest request counts: one that is made meanwhile ends the one before. */
+export class LatestJob extends Job {
+  run(...request) {
+    this.abort();
+    this.control = null;
+    return super.run(...request);
   }
 }
 
@@ -186,9 +199,12 @@ export async function drawPlot(box, path, label) {
   const mark = (box.dataset.wanted = `${path}${Date.now()}`);
   const separator = path.includes("?") ? "&" : "?";
   const narrow = window.innerWidth < 600 ? "&narrow" : "";
-  const response = await fetch(`${root}/plot/${path}${separator}lang=${settings.language}${narrow}`);
-  if (!response.ok || box.dataset.wanted !== mark) return;
-  box.innerHTML = await response.text();
+  const address = `${root}/plot/${path}${separator}lang=${settings.language}${narrow}`;
+  const response = await fetch(address).catch(() => null);
+  const svg = response?.ok ? await response.text() : "";
+  if (box.dataset.wanted !== mark) return;
+  if (!svg) return box.replaceChildren(say(response ? "failed" : "connection_lost"));
+  box.innerHTML = svg;
   const drawing = $("svg", box);
   drawing.setAttribute("role", "img");
   drawing.setAttribute("aria-label", label);

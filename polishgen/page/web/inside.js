@@ -1,18 +1,23 @@
 // The Look inside tab: surprise, expectations, what was looked back at, neurons.
 
-import { $, $$, Job, drawPlot, element, modelTitle, number, percent, say, settings } from "./core.js";
+import { $, $$, LatestJob, drawPlot, element, modelTitle, number, percent, say, settings } from "./core.js";
 import { visible } from "./popover.js";
 import { shownTexts } from "./write.js";
 
 const BORDERS = [2, 5, 9, 13, Infinity];
 let text = "";
-let job, details;
+let job, influences, neurons;
+// The neuron that the visitor chose, which stays for further texts; and whether they typed another.
+let chosen = null;
+let typed = false;
 
 export function openInside() {
   const field = $("#inside-text");
-  job = new Job($("#look"), $("#look-stop"), $("#inside-status"));
-  details = new Job([], element("button"), $("#inside-status"));
-  $("#inside-form").addEventListener("submit", (event) => (event.preventDefault(), look()));
+  const status = $("#inside-status");
+  job = new LatestJob($("#look"), $("#look-stop"), status);
+  influences = new LatestJob([], element("button"), status);
+  neurons = new LatestJob([], element("button"), status);
+  $("#inside-form").addEventListener("submit", (event) => (event.preventDefault(), job.running || look()));
   $("#take-prose").addEventListener("click", () => take($$("#compare .serif p").map((p) => p.textContent).join("\n\n")));
   const take = (value) => ((field.value = value), look());
   const buttons = shownTexts().map(({ model, text }) => {
@@ -24,26 +29,23 @@ export function openInside() {
   const form = $("#neuron-form");
   form?.addEventListener("submit", (event) => {
     event.preventDefault();
-    showNeuron(Number($("#layer").value), Number($("#neuron").value));
+    choose(Number($("#layer").value), Number($("#neuron").value));
   });
+  form?.addEventListener("input", () => (typed = true));
   if (shownTexts()[0]) field.value = shownTexts()[0].text;
   look();
 }
 
 async function look() {
   const models = $$("[name=inside-models]:checked").map((box) => box.value);
-  if (job.running) return;
   if (!models.length) return job.tell(say("choose_model"), "error");
   text = $("#inside-text").value;
-  const boxes = new Map();
   $("#expected").replaceChildren(element("p", { class: "hint" }, say("alternatives_hint")));
   $("#readings").replaceChildren();
+  influences.abort();
   await job.run("read", { text, models }, (event) => {
     if (event.neurons) showNeurons(event.neurons);
-    else if (event.tokens) {
-      boxes.set(event.model, event);
-      $("#readings").append(reading(event));
-    }
+    else if (event.tokens) $("#readings").append(reading(event));
   });
 }
 
@@ -97,12 +99,9 @@ async function expect(model, tokens, index) {
   );
   const back = element("div", {}, element("h3", {}, say("looked_back", { token: visible(part) })), element("p", { class: "hint" }, say("looked_back_info")));
   $("#expected").replaceChildren(element("p", {}, say("alternatives_of", values)), element("ol", { class: "plain" }, ...lines), back);
-  details.abort();
-  while (details.running) await new Promise((resolve) => setTimeout(resolve, 20));
-  if (!back.isConnected || !index) return;
-  await details.run("influence", { text, model, token: index }, (event) => {
-    if (!event.weights || !back.isConnected) return;
-    back.append(...influence(event, tokens));
+  if (!index) return influences.abort();
+  await influences.run("influence", { text, model, token: index }, (event) => {
+    if (event.weights) back.append(...influence(event, tokens));
   });
 }
 
@@ -128,21 +127,26 @@ function showNeurons({ active, firing, telling }) {
   const lines = telling.map((found) => {
     const values = { ...found, share: percent(found.share), again: percent(found.again) };
     const button = element("button", { type: "button" }, say("telling_choice", values));
-    button.addEventListener("click", () => showNeuron(found.layer, found.neuron));
+    button.addEventListener("click", () => choose(found.layer, found.neuron));
     return element("li", {}, button);
   });
   if (!lines.length) lines.push(element("li", {}, say("telling_none")));
   $("#telling").replaceChildren(...lines);
-  if (telling[0]) showNeuron(telling[0].layer, telling[0].neuron);
-  else showNeuron(1, 0);
+  showNeuron(chosen ?? telling[0] ?? { layer: 1, neuron: 0 });
 }
 
-async function showNeuron(layer, neuron) {
-  details.abort();
-  while (details.running || job.running) await new Promise((resolve) => setTimeout(resolve, 20));
-  $("#layer").value = layer;
-  $("#neuron").value = neuron;
-  await details.run("neuron", { text, layer, neuron }, (event) => {
+function choose(layer, neuron) {
+  chosen = { layer, neuron };
+  typed = false;
+  showNeuron(chosen);
+}
+
+async function showNeuron({ layer, neuron }) {
+  if (!typed) {
+    $("#layer").value = layer;
+    $("#neuron").value = neuron;
+  }
+  await neurons.run("neuron", { text, layer, neuron }, (event) => {
     if (!event.tokens) return;
     const spans = event.tokens.map(([part, strength]) => {
       const span = element("span", { title: percent(strength) }, part);

@@ -9,6 +9,7 @@ let tree, trees;
 export async function openSharing(chosen, all) {
   [tree, trees] = [chosen, all];
   const code = await encodeLink([tree.segments]);
+  if (tree !== chosen) return;
   $("#link").value = `${location.origin}${root}/?run=${code}`;
   const card = `${root}/card.png?run=${code}&lang=${settings.language}`;
   $("#card").src = card;

@@ -11,7 +11,6 @@ let trees = [];
 let columns = [];
 let run = null; // the run on the shelf: its id
 let job;
-let unfinished = null; // what a lost connection left to write
 
 const prompt = $("#prompt");
 
@@ -147,7 +146,6 @@ async function branch(index, segment, token, text) {
 
 /** Fills the last segment of some columns, which is a run without tokens yet. */
 async function write(indices) {
-  unfinished = null;
   const asked = indices.map((index) => {
     const segments = trees[index].segments;
     const { model, options } = segments.at(-1);
@@ -159,7 +157,6 @@ async function write(indices) {
 async function stream(name, body, indices = trees.map((_, index) => index)) {
   hideNotice();
   for (const index of indices) columns[index].begin(name === "replay");
-  if (name === "write") unfinished = indices;
   shelf.markRunning(run, indices);
   let saved = performance.now();
   const done = await job.run(name, body, (event) => {
