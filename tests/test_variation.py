@@ -104,11 +104,14 @@ def test_openings_vary_and_the_usual_one_stays_the_commonest():
     assert "Pewnego dnia żył król." not in lasting
 
 
-def test_as_typed_changes_the_first_sentence_only():
+def test_as_typed_changes_the_first_words_only():
     text = "Pewnego razu młody książę złapał żółwia. Żółw był zły."
-    typed = {as_typed(text, seed) for seed in range(200)}
-    assert all(other.endswith(". Żółw był zły.") and other != text for other in typed)
+    typed = [as_typed(text, seed) for seed in range(300)]
+    assert all(other.endswith(". Żółw był zły.") for other in typed)
+    # Two words of the sentence have nothing to get wrong, so prompts of three or more are changed.
+    assert 0.8 < sum(other != text for other in typed) / len(typed) < 1
     assert "Pewnego razu mlody ksiaze zlapal zolwia. Żółw był zły." in typed
+    assert "Pewnego razu mlody ksiaze złapał żółwia. Żółw był zły." in typed
     assert "Pewnego razu młody książe złapał żółwia. Żółw był zły." in typed
     assert as_typed(text, 5) == as_typed(text, 5)
     assert as_typed("", 0) == ""

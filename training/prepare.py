@@ -67,10 +67,10 @@ class PrepareConfig(Record):
         3, ge=0, le=100, description="copies of each training tale with other words and openings"
     )
     typed: Float = Field(
-        0.06,
+        0.15,
         ge=0,
         le=1,
-        description="share of training documents whose first sentence is as people type it",
+        description="share of training documents whose first words are as people type them",
     )
     held_out: Float = Field(
         0.05, ge=0.0001, le=0.5, description="share of each kind's text set aside for evaluation"
@@ -116,7 +116,7 @@ def digest_of(*paths: Path) -> str:
 
 
 def augmented(documents: Sequence[Document], config: PrepareConfig) -> list[Document]:
-    """The training documents, tales in variants too, some with a first sentence as typed."""
+    """The training documents, tales in variants too, some with first words as typed."""
     written = []
     for document in documents:
         key = text_hash(document, config.seed)

@@ -1,6 +1,7 @@
-"""A text's first sentence as people type it on a phone: without diacritics, or with misspellings.
+"""A text's first words as people type them: without diacritics, or with misspellings.
 
-The rest stays flawless, so that a model learns to go on in good Polish from a prompt that is not.
+The rest stays flawless, so that a model learns to go on in good Polish from a prompt that is not,
+from wherever in a sentence the prompt ends.
 """
 
 import random
@@ -11,6 +12,8 @@ TYPOGRAPHY = str.maketrans("—–„”", '--""')
 # A first sentence ends here, or at the end of the text.
 SENTENCE = re.compile(r"(?s).+?[.!?…]+[”\"]?(?=\s|$)|.+")
 WORD = re.compile(r"[^\W\d_]+")
+# As many words of it are typed, no more than a prompt has.
+FEWEST_WORDS, MOST_WORDS = 2, 10
 # The commonest misspellings: pattern and what people write. What sounds alike, or a missing tail.
 OGONEKS = ((r"ę$", "e"), (r"ą$", "a"))
 MISSPELLINGS = (
@@ -34,24 +37,26 @@ WORD_SHARE = 0.4
 
 
 def as_typed(text: str, seed: int | str) -> str:
-    """The text with its first sentence as typed; the same for the same seed.
+    """The text with its first words, up to a sentence, as typed; the same for the same seed.
 
-    Half have no diacritics at all, a quarter lack tails at the ends of words ("książe"), a quarter
-    are misspelt here and there. A sentence that has nothing to get wrong stays as it is.
+    In a third no word has diacritics, in a third words lack their last tail ("książe"), in a third
+    some are misspelt. Words that have nothing to get wrong stay as they are.
     """
     chance = random.Random(f"typed {seed}")
     first = SENTENCE.match(text)
     if not first:
         return text
-    sentence = first.group()
-    way = chance.choice(("plain", "plain", "tails", "misspelt"))
-    if way == "plain":
-        typed = sentence.translate(PLAIN)
-    else:
+    words = list(WORD.finditer(first.group()))
+    count = chance.randint(FEWEST_WORDS, MOST_WORDS)
+    end = words[count - 1].end() if count < len(words) else first.end()
+    prompt = text[:end]
+    way = chance.choice(("plain", "tails", "misspelt"))
+    typed = prompt
+    if way != "plain":
         rules = OGONEKS if way == "tails" else MISSPELLINGS
-        typed = misspelt(sentence, rules, 1.0 if way == "tails" else WORD_SHARE, chance)
-        typed = typed.translate(TYPOGRAPHY) if typed != sentence else sentence.translate(PLAIN)
-    return typed + text[first.end() :]
+        typed = misspelt(prompt, rules, 1.0 if way == "tails" else WORD_SHARE, chance)
+    typed = prompt.translate(PLAIN) if typed == prompt else typed.translate(TYPOGRAPHY)
+    return typed + text[end:]
 
 
 def misspelt(
