@@ -43,7 +43,9 @@ def read_tokens(lm: LanguageModel, text: str, n_alternatives: int = 8) -> list[R
 
     Lone surrogates come back as U+FFFD.
     """
-    check("n_alternatives", n_alternatives, number(int, ge=1, le=lm.tokenizer.n_vocab))
+    n_alternatives = check(
+        "n_alternatives", n_alternatives, number(int, ge=1, le=lm.tokenizer.n_vocab)
+    )
     tokens = lm.text_tokens(text)
     bits, ranks, alternatives = [], [], []
     for targets, log_probabilities in lm.log_probabilities(tokens):

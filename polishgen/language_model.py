@@ -93,9 +93,9 @@ class LanguageModel:
         check("prompt", prompt, TEXT)
         config = GenerationConfig(**options)
         self.tokenizer.prefix(config.genre)  # refuses a genre that it does not know
-        check("n_alternatives", n_alternatives, number(int, ge=0, le=100))
+        alternatives = check("n_alternatives", n_alternatives, number(int, ge=0, le=100))
         decoder = make_decoder(self.model)
-        return stream_pieces(decoder, self.tokenizer, normalise(prompt), config, n_alternatives)
+        return stream_pieces(decoder, self.tokenizer, normalise(prompt), config, alternatives)
 
     def generate(self, prompt: str | Sequence[str], **options: object) -> str | list[str]:
         """The continuation of `prompt` without the prompt itself; a list of them for several.

@@ -15,8 +15,10 @@ from polishgen.decoding import TorchDecoder
 from polishgen.errors import ParameterError
 from polishgen.evaluation import text_loss
 from polishgen.generate import StopWatcher, mask_first_token, stream_pieces
+from polishgen.introspection import read_tokens
 from polishgen.language_model import LanguageModel
 from polishgen.models import ARCHITECTURES
+from polishgen.normalise import normalise
 from polishgen.parameters import GenerationConfig
 from polishgen.tokenizer import Tokenizer
 
@@ -272,6 +274,27 @@ def test_score_is_the_models_own_probability(architecture):
     assert score.perplexity == pytest.approx(math.exp(-mean))
     # One token is one byte here, so both measures say the same.
     assert score.bits_per_byte == pytest.approx(math.log2(score.perplexity))
+
+
+def test_prompts_and_scored_texts_are_normalised():
+    lm = byte_model("gru")
+    typed, meant = '\ufeffKsia\u0328z\u0307e\u00a0 mo\u0301wi: "Idź"\r\n', "Książe mówi: „Idź”\n"
+    assert lm.generate(typed, max_new_tokens=9, seed=1) == lm.generate(
+        normalise(typed), max_new_tokens=9, seed=1
+    )
+    assert lm.score(typed) == lm.score(meant)
+    assert text_loss(lm.model, BYTES, [typed]) == text_loss(lm.model, BYTES, [meant])
+
+
+@pytest.mark.parametrize("five", [5, 5.0, np.int64(5), np.float32(5)])
+def test_whole_numbers_of_any_type_are_taken_everywhere(five):
+    lm = byte_model("gru")
+    options = {"max_new_tokens": 3, "seed": five, "top_k": five, "min_p": np.float32(0)}
+    pieces = list(lm.stream("Ala", n_alternatives=five, **options))
+    assert [len(piece.alternatives) for piece in pieces] == [5] * len(pieces)
+    plain = lm.generate("Ala", max_new_tokens=3, seed=5, top_k=5, min_p=0)
+    assert text_of(pieces) == plain
+    assert len(read_tokens(lm, "a", n_alternatives=five)[0].alternatives) == 5
 
 
 def test_score_refuses_nothing_and_no_text():

@@ -49,6 +49,14 @@ def test_every_direct_import_is_declared(code, requirements):
         assert names & {name_of(each) for each in distributions[module]}, module
 
 
+def test_pytorch_comes_as_its_build_for_cpus_where_it_can():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert "--extra-index-url https://download.pytorch.org/whl/cpu" in lines
+    # Such an index adds to PyPI's: out of its reach pip takes what PyPI has.
+    assert not any(line.startswith(("--index-url", "-i ")) for line in lines)
+    assert "-r ../requirements.txt" in (ROOT / "training" / "requirements.txt").read_text()
+
+
 def test_the_package_requires_what_the_requirements_pin():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert {name_of(each) for each in project["dependencies"]} == declared(

@@ -22,7 +22,7 @@ import polishgen
 from training import bench
 from training.prepare import PrepareConfig, prepare
 from training.state import load_state
-from training.train import Run, main
+from training.train import Run, main, parse_arguments
 
 ROOT = Path(__file__).parent.parent
 MODELS = tuple(NARROW)
@@ -97,6 +97,28 @@ def test_run_learns_logs_and_exports_a_complete_folder(model, tiny_corpus, tmp_p
     assert stage["tokens"] == lm.metrics["training_tokens"] == 60 * 4 * 24
     assert stage["excerpt_bits_per_byte"] == float(rows[-1]["val_bits_per_byte"])
     assert stage["excerpt_tale_bits_per_byte"] is None
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_log_reads_each_text_from_one_boundary_to_its_end(model, tiny_corpus, tmp_path):
+    config, options = parse_arguments(arguments(model, tiny_corpus, tmp_path))
+    run = Run(config, options.run)
+    torch.manual_seed(0)
+    for parameter in run.model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    run.evaluate()
+    genre, documents = run.excerpts["novel"]
+    nats, n_bytes = 0.0, 0
+    for tokens in documents:
+        assert len(tokens) > 2 * config.sequence_length
+        prefix = run.tokenizer.prefix(genre)
+        row = torch.tensor([[*prefix, *tokens]])
+        with torch.inference_mode():
+            logs = run.model.eval()(row)[0][0, len(prefix) - 1 : -1].log_softmax(-1)
+        nats -= logs.gather(1, torch.tensor(tokens)[:, None]).sum().item()
+        n_bytes += len(run.tokenizer.decode_bytes(tokens))
+    measured = run.log[-1]["val_bits_per_byte"]
+    assert measured == pytest.approx(nats / math.log(2) / n_bytes, rel=1e-4)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from polishgen.errors import ParameterError, PolishgenError
+from polishgen.files import write_json
 from polishgen.parameters import Float, Int, Record, number
 
 Steps = number(int, ge=1, le=10**9)
@@ -121,9 +122,8 @@ class TrainingConfig(Record):
         return rows * self.sequence_length
 
     def save(self, path: Path) -> None:
-        """Writes the record as JSON."""
-        text = json.dumps(self.model_dump(), indent=2, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        """Writes the record as JSON, whole or not at all."""
+        write_json(path, self.model_dump())
 
     @classmethod
     def load(cls, path: Path) -> "TrainingConfig":

@@ -54,7 +54,7 @@ def check_run(model: object, options: object, length: object = None) -> Run:
     config = GenerationConfig(**options)
     check("max_new_tokens", config.max_new_tokens, number(int, ge=1, le=MAX_TOKENS))
     if length is not None:
-        check("length", length, LENGTH)
+        length = check("length", length, LENGTH)
     lm.stream("", **dict(config))  # refuses a genre that the model does not know
     return Run(str(model), config, length)
 

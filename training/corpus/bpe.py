@@ -19,7 +19,7 @@ def train_bpe(texts: Iterable[str], vocab_size: int, genres: Sequence[str] = ())
     Texts too short for that many merges give a smaller vocabulary. `ParameterError` for a size
     outside 257 to 65,536 (the ids fit two bytes).
     """
-    check("vocab_size", vocab_size, number(int, ge=SMALLEST, le=LARGEST))
+    vocab_size = check("vocab_size", vocab_size, number(int, ge=SMALLEST, le=LARGEST))
     trainer = rustbpe.Tokenizer()
     n_ranks = vocab_size - len(genres) - 1
     trainer.train_from_iterator(paragraphs(texts), n_ranks, pattern=PRETOKEN_PATTERN)

@@ -121,7 +121,7 @@ def run_all(
     author: str = AUTHOR,
 ) -> None:
     """Prepares what the experiments read of the corpus `base`, and runs one after the other."""
-    check("tokens", tokens, number(int, ge=1, le=10**12))
+    tokens = check("tokens", tokens, number(int, ge=1, le=10**12))
     for subset in {each.subset: None for each in experiments if each.subset}:
         prepare_subset(base, out / "data" / subset, subset, author)
     for each in experiments:
