@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 import polishgen
 from training import bench
+from training.export import earlier_log
 from training.prepare import PrepareConfig, prepare
 from training.state import load_state
 from training.train import Run, main, parse_arguments
@@ -152,6 +153,23 @@ def test_starts_from_a_checkpoint_and_keeps_the_record_of_its_stages(tiny_corpus
     commands = [stage["command"] for stage in metrics["stages"]]
     assert "--max-steps 12" in commands[0] and "--init-from" not in commands[0]
     assert "--max-steps 8" in commands[1] and f"--init-from {first}/checkpoint" in commands[1]
+    # The checkpoint's log goes from the first token to the last, also through a third stage.
+    third = tmp_path / "third"
+    on = arguments("gru", tiny_corpus, third, max_steps=4, init_from=second / "checkpoint")
+    assert main(on) == 0
+    for run, tokens in ((second, (12, 20)), (third, (12, 20, 24))):
+        joined = list(csv.DictReader((run / "checkpoint" / "training_log.csv").open()))
+        assert [row["val_loss"] for row in joined[: len(before)]] == [r["val_loss"] for r in before]
+        counted = [int(row["tokens"]) // (4 * 24) for row in joined]
+        assert counted == [int(row["step"]) for row in joined] == sorted(counted)
+        assert set(tokens) <= set(counted) and counted[0] == 0 and counted[-1] == tokens[-1]
+        seconds = [float(row["elapsed_seconds"]) for row in joined]
+        assert seconds == sorted(seconds)
+    # Without an earlier stage's log, tokens count from its start all the same.
+    shutil.copy(second / "training_log.csv", second / "checkpoint")
+    (first / "checkpoint" / "training_log.csv").unlink()
+    joined = earlier_log(second / "checkpoint")
+    assert [row["tokens"] // (4 * 24) for row in joined] == [12, 20]
     capsys.readouterr()
     wider = json.dumps(NARROW["gru"] | {"hidden_size": 32})
     refused = arguments(

@@ -1,10 +1,12 @@
 """Turns a run, finished or not, into a checkpoint folder that is complete in itself.
 
 `python -m training.export runs/RUN --out FOLDER` writes `config.json`, `model.safetensors` (the
-averaged weights, if the run keeps them), the tokenizer, `metrics.json` and `training_log.csv`.
+averaged weights, if the run keeps them), the tokenizer, `metrics.json`, and `training_log.csv` with
+the evaluations of this stage and of those that its checkpoint came from.
 `training.evaluate` then measures the checkpoint and writes its model card.
 """
 
+import csv
 import math
 import shlex
 import sys
@@ -13,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polishgen.checkpoint import LOG_FILE, save_checkpoint
+from polishgen.checkpoint import LOG_FILE, METRICS_FILE, read_json, save_checkpoint
 from polishgen.command_line import command
 from polishgen.models import parameter_count
 from training.config import RECIPES, TrainingConfig, as_options
-from training.log import write_log
+from training.log import LOG_COLUMNS, read_log, write_log
 
 if TYPE_CHECKING:
     from training.train import Run
@@ -77,7 +79,34 @@ def export_run(run: "Run", folder: Path) -> None:
             "training": run.config.model_dump(),
         }
         save_checkpoint(folder, model, run.tokenizer, metrics=metrics)
-    write_log(folder / LOG_FILE, run.log)
+    before = earlier_log(Path(run.config.init_from)) if run.config.init_from else []
+    write_log(folder / LOG_FILE, [*before, *shifted(run.log, run.stages)])
+
+
+def earlier_log(checkpoint: Path) -> list[dict[str, float]]:
+    """Evaluations of all the stages behind a checkpoint, as far as logs are at hand.
+
+    Steps, tokens and seconds count from the first stage's start, whether its log is there or not.
+    """
+    path, metrics = checkpoint / LOG_FILE, read_json(checkpoint / METRICS_FILE)
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        # Logs had fewer columns once.
+        columns = [name for name in csv.DictReader(file).fieldnames or () if name in LOG_COLUMNS]
+    rows, stages = read_log(path, columns), stages_of(metrics)
+    if rows[-1]["tokens"] > stages[-1]["tokens"]:
+        return rows  # holds the stages before it already
+    start = metrics.get("training", {}).get("init_from")
+    before = earlier_log(Path(start)) if start and Path(start).is_dir() else []
+    return [*before, *shifted(rows, stages[:-1])]
+
+
+def shifted(rows: list[dict[str, float]], stages: list[dict]) -> list[dict[str, float]]:
+    """A stage's evaluations, counted on from the end of the `stages` before it."""
+    counts = {"step": "steps", "tokens": "tokens", "elapsed_seconds": "seconds"}
+    start = {name: sum(stage.get(key, 0) for stage in stages) for name, key in counts.items()}
+    return [row | {name: row[name] + start[name] for name in counts} for row in rows]
 
 
 @command

@@ -23,7 +23,7 @@ COUNTS = ("step", "tokens")
 def write_log(path: Path, rows: list[dict[str, float]]) -> None:
     """Writes the log as CSV, whole or not at all."""
     with whole(path) as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, LOG_COLUMNS)
+        writer = csv.DictWriter(file, LOG_COLUMNS, restval="nan")
         writer.writeheader()
         writer.writerows(rows)
 
