@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import httpx
 import psutil
@@ -27,7 +28,7 @@ import sys
 from polishgen.page import build_page, launch
 launch(build_page(), "127.0.0.1", int(sys.argv[1]))
 """
-LONGEST_START, LONGEST_RUN = 180, 900
+LONGEST_START, LONGEST_RUN = 300, 900
 # A process counts as idle once it uses less than this share of a core.
 IDLE_SHARE, IDLE_WINDOW = 0.1, 0.1
 MIB = 2**20
@@ -84,14 +85,19 @@ def measure_app(visitors: int = 20, tokens: int = 100, repeats: int = 5) -> AppF
 
 
 @contextmanager
-def serve() -> Iterator[tuple[str, psutil.Process, float]]:
-    """The page in a process of its own: its address, the process, seconds until it answered."""
+def serve(
+    command: Sequence[str] = (sys.executable, "-c", SERVE), **options: Any
+) -> Iterator[tuple[str, psutil.Process, float]]:
+    """The page in a process of its own: its address, the process, seconds until it answered.
+
+    `command` gets a free port as its last argument, `options` are `subprocess.Popen`'s.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url, started = f"http://127.0.0.1:{port}/", time.perf_counter()
-    command = [sys.executable, "-c", SERVE, str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+    options = {"stdout": subprocess.DEVNULL, **options}
+    with subprocess.Popen([*command, str(port)], **options) as server:
         try:
             while not answers(url):
                 if server.poll() is not None or time.perf_counter() - started > LONGEST_START:
