@@ -165,8 +165,13 @@ def test_starts_from_a_checkpoint_and_keeps_the_record_of_its_stages(tiny_corpus
         assert set(tokens) <= set(counted) and counted[0] == 0 and counted[-1] == tokens[-1]
         seconds = [float(row["elapsed_seconds"]) for row in joined]
         assert seconds == sorted(seconds)
-    # Without an earlier stage's log, tokens count from its start all the same.
+    # What the first run has read since then is no part of the second.
+    assert main(arguments("gru", tiny_corpus, first, max_steps=24, resume="")[:-1]) == 0
+    assert [row["tokens"] for row in earlier_log(second / "checkpoint")][-1] == 20 * 4 * 24
     shutil.copy(second / "training_log.csv", second / "checkpoint")
+    tokens = [row["tokens"] // (4 * 24) for row in earlier_log(second / "checkpoint")]
+    assert tokens == [0, 8, 12, 12, 20]
+    # Without an earlier stage's log, tokens count from its start all the same.
     (first / "checkpoint" / "training_log.csv").unlink()
     joined = earlier_log(second / "checkpoint")
     assert [row["tokens"] // (4 * 24) for row in joined] == [12, 20]

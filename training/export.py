@@ -79,15 +79,24 @@ def export_run(run: "Run", folder: Path) -> None:
             "training": run.config.model_dump(),
         }
         save_checkpoint(folder, model, run.tokenizer, metrics=metrics)
-    before = earlier_log(Path(run.config.init_from)) if run.config.init_from else []
-    write_log(folder / LOG_FILE, [*before, *shifted(run.log, run.stages)])
+    write_log(folder / LOG_FILE, joined(run.log, run.stages, run.config.init_from))
 
 
-def earlier_log(checkpoint: Path) -> list[dict[str, float]]:
-    """Evaluations of all the stages behind a checkpoint, as far as logs are at hand.
+def joined(log: list[dict], stages: list[dict], init_from: str | None) -> list[dict[str, float]]:
+    """A stage's evaluations after those of the `stages` before it, as far as these are at hand.
 
     Steps, tokens and seconds count from the first stage's start, whether its log is there or not.
     """
+    counts = {"step": "steps", "tokens": "tokens", "elapsed_seconds": "seconds"}
+    start = {name: sum(stage.get(key, 0) for stage in stages) for name, key in counts.items()}
+    before = earlier_log(Path(init_from)) if init_from and Path(init_from).is_dir() else []
+    # The run that this one started from may have gone on since.
+    before = [row for row in before if row["tokens"] <= start["tokens"]]
+    return [*before, *(row | {name: row[name] + start[name] for name in counts} for row in log)]
+
+
+def earlier_log(checkpoint: Path) -> list[dict[str, float]]:
+    """Evaluations of all the stages behind a checkpoint, as far as logs are at hand."""
     path, metrics = checkpoint / LOG_FILE, read_json(checkpoint / METRICS_FILE)
     if not path.is_file():
         return []
@@ -97,16 +106,7 @@ def earlier_log(checkpoint: Path) -> list[dict[str, float]]:
     rows, stages = read_log(path, columns), stages_of(metrics)
     if rows[-1]["tokens"] > stages[-1]["tokens"]:
         return rows  # holds the stages before it already
-    start = metrics.get("training", {}).get("init_from")
-    before = earlier_log(Path(start)) if start and Path(start).is_dir() else []
-    return [*before, *shifted(rows, stages[:-1])]
-
-
-def shifted(rows: list[dict[str, float]], stages: list[dict]) -> list[dict[str, float]]:
-    """A stage's evaluations, counted on from the end of the `stages` before it."""
-    counts = {"step": "steps", "tokens": "tokens", "elapsed_seconds": "seconds"}
-    start = {name: sum(stage.get(key, 0) for stage in stages) for name, key in counts.items()}
-    return [row | {name: row[name] + start[name] for name in counts} for row in rows]
+    return joined(rows, stages[:-1], metrics.get("training", {}).get("init_from"))
 
 
 @command
