@@ -118,6 +118,11 @@ def neuron_activity(lm: LanguageModel, text: str) -> NeuronActivity:
     return NeuronActivity({"x": x, "y": y, "x·y": xy}, firing, tuple(texts))
 
 
+def active_shares(lm: LanguageModel, text: str) -> dict[str, list[float]]:
+    """`NeuronActivity.shares` over `text`; empty for a model that has no such neurons."""
+    return neuron_activity(lm, text).shares if isinstance(lm.model, BDH) else {}
+
+
 @dataclass(frozen=True)
 class TokenSelectiveNeuron:
     """A neuron that fires mostly at one token: `share` of all its firing is at `text`."""

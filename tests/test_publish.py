@@ -465,6 +465,11 @@ def test_the_curve_shows_the_log(bundled: Path):
         }
         for colour in (blue, orange)
     }
+    # A log that has BDH's active neurons gets a second panel.
+    heading, *rows = LOG.splitlines()
+    rows = [heading + ",x_active,y_active", *(row + ",0.4,0.5" for row in rows)]
+    log.write_text("\n".join(rows))
+    assert Image.open(io.BytesIO(training_curve(log))).height > 1.5 * picture.height
     # Both losses fall, so each line goes down the picture; held-out loss ends above the other.
     for line in columns.values():
         assert line[max(line)] > line[min(line)] + 50

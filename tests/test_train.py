@@ -122,6 +122,24 @@ def test_the_log_reads_each_text_from_one_boundary_to_its_end(model, tiny_corpus
     assert measured == pytest.approx(nats / math.log(2) / n_bytes, rel=1e-4)
 
 
+def test_the_log_has_the_share_of_bdhs_neurons_that_are_active(tiny_corpus, tmp_path):
+    for model in MODELS:
+        config, options = parse_arguments(arguments(model, tiny_corpus, tmp_path))
+        run = Run(config, options.run)
+        run.evaluate()
+        if model != "bdh":
+            assert "x_active" not in run.log[0]
+            continue
+        tokens = run.excerpts["novel"][1][0]
+        with torch.inference_mode():
+            row = torch.tensor([[*run.tokenizer.prefix(), *tokens]])
+            _, _, layers = run.model.eval()(row, return_activity=True)
+        for name, place in (("x_active", 0), ("y_active", 1)):
+            shares = [(layer[place][:, :, 1:] > 0).float().mean().item() for layer in layers]
+            assert run.log[0][name] == pytest.approx(sum(shares) / len(shares), rel=1e-4)
+            assert 0.3 < run.log[0][name] < 0.7
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_resumed_run_ends_in_the_same_weights(model, tiny_corpus, tmp_path, monkeypatch):
     assert main(arguments(model, tiny_corpus, tmp_path / "whole")) == 0

@@ -18,7 +18,7 @@ from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names
 from polishgen.command_line import command
 from polishgen.errors import PolishgenError
 from polishgen.files import write_json
-from polishgen.introspection import neuron_activity
+from polishgen.introspection import active_shares
 from polishgen.language_model import CHORUS, LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS
 from training.measures.compressors import compressor_rows
@@ -176,10 +176,9 @@ def evaluate(lms: Sequence[LanguageModel], corpus: CorpusTexts, keep: bool = Fal
             "held_out": model.held_out,
             "evaluation": evaluation,
         }
-        if model.lm.architecture == "bdh":
-            tokens = model.lm.tokenizer.encode(corpus.texts()[0])[:ACTIVITY_TOKENS]
-            text = model.lm.tokenizer.decode(tokens)
-            measured["activity"] = neuron_activity(model.lm, text).shares
+        tokens = model.lm.tokenizer.encode(corpus.texts()[0])[:ACTIVITY_TOKENS]
+        if shares := active_shares(model.lm, model.lm.tokenizer.decode(tokens)):
+            measured["activity"] = shares
         if model.lm.folder:
             write_json(model.lm.folder / METRICS_FILE, model.lm.metrics | measured)
             write_card(model.lm.folder)

@@ -16,7 +16,11 @@ LOG_COLUMNS = (
     "tokens",
     "elapsed_seconds",
     "learning_rate_factor",
+    "x_active",
+    "y_active",
 )
+# Not in every log: shares of BDH's neurons, mean of its layers.
+OPTIONAL = ("x_active", "y_active")
 COUNTS = ("step", "tokens")
 
 
@@ -35,7 +39,13 @@ def read_log(path: Path, columns: Sequence[str] = LOG_COLUMNS) -> list[dict[str,
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = [{name: float(row[name]) for name in columns} for row in csv.DictReader(file)]
+            rows = [
+                {
+                    name: float("nan" if name in OPTIONAL and name not in row else row[name])
+                    for name in columns
+                }
+                for row in csv.DictReader(file)
+            ]
         for row in rows:
             row.update({name: int(row[name]) for name in COUNTS if name in row})
     except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:

@@ -5,6 +5,7 @@ the same folder always gives the same card; a figure that was not measured is le
 """
 
 import io
+import math
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -178,18 +179,27 @@ def figure_rows(lm: LanguageModel) -> Iterator[str]:
 
 
 def training_curve(log: Path) -> bytes:
-    """PNG of training and held-out loss against tokens read; `CheckpointError` for a bad log."""
-    columns = ("tokens", "train_loss", "val_loss")
-    rows = read_log(log, columns)
-    tokens, train_loss, val_loss = ([row[column] for row in rows] for column in columns)
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot()
-    millions = [count / 1e6 for count in tokens]
-    axes.plot(millions, train_loss, color="#0072b2", marker=".", label="training text")
-    axes.plot(millions, val_loss, color="#d55e00", marker=".", label="held-out novels")
-    axes.set(xlabel="tokens read (millions)", ylabel="loss (nats per token)")
-    axes.grid(alpha=0.3)
-    axes.legend()
+    """PNG of losses, and of BDH's active neurons, against tokens read.
+
+    `CheckpointError` for a bad log.
+    """
+    losses = {"train_loss": "training text", "val_loss": "held-out novels"}
+    active = {"x_active": "x", "y_active": "y"}
+    rows = read_log(log, ("tokens", *losses, *active))
+    panels = [(losses, "loss (nats per token)")]
+    if not all(math.isnan(row["x_active"]) for row in rows):
+        panels.append((active, "share of neurons that are active"))
+    figure = Figure(figsize=(7, 4 * len(panels)), layout="constrained")
+    for axes, (curves, label) in zip(
+        figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0], panels, strict=True
+    ):
+        for (column, name), color in zip(curves.items(), ("#0072b2", "#d55e00"), strict=True):
+            known = [row for row in rows if not math.isnan(row[column])]
+            millions = [row["tokens"] / 1e6 for row in known]
+            axes.plot(millions, [row[column] for row in known], color=color, marker=".", label=name)
+        axes.set(xlabel="tokens read (millions)", ylabel=label)
+        axes.grid(alpha=0.3)
+        axes.legend()
     picture = io.BytesIO()
     # The version of the drawing library is no part of the picture.
     figure.savefig(picture, format="png", dpi=120, metadata={"Software": None})

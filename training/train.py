@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ from polishgen.checkpoint import LOG_FILE, load_checkpoint
 from polishgen.command_line import add_options, command, given
 from polishgen.errors import CheckpointError, ParameterError, PolishgenError
 from polishgen.evaluation import text_loss
+from polishgen.introspection import active_shares
+from polishgen.language_model import LanguageModel
 from polishgen.models import build_model, preset_config
 from polishgen.tokenizer import Tokenizer
 from training.config import RECIPES, TrainingConfig
@@ -217,6 +220,7 @@ class Run:
                     kind: text_loss(model, self.tokenizer, documents, genre)
                     for kind, (genre, documents) in self.excerpts.items()
                 }
+                active = self.active_shares(model)
             bits = {kind: loss.bits_per_byte for kind, loss in losses.items()}
             row = {
                 "step": self.step,
@@ -227,6 +231,7 @@ class Run:
                 "tokens": self.tokens,
                 "elapsed_seconds": self.elapsed,
                 "learning_rate_factor": self.learning_rate_factor,
+                **active,
             }
             self.log.append(row)
             write_log(self.folder / LOG_FILE, self.log)
@@ -237,6 +242,14 @@ class Run:
             )
             sys.stdout.flush()
         self.accelerator.wait_for_everyone()
+
+    def active_shares(self, model: nn.Module) -> dict[str, float]:
+        """Share of BDH's neurons x and y that are active, mean of the layers, on an excerpt."""
+        lm = LanguageModel(self.config.model, model, self.tokenizer, {})
+        for _, (document, *_) in self.excerpts.values():
+            shares = active_shares(lm, self.tokenizer.decode(document))
+            return {f"{name}_active": fmean(shares[name]) for name in "xy" if shares}
+        return {}
 
     def save(self) -> None:
         """Writes a state to resume from; the two newest are kept, and the last before the decay."""
