@@ -105,9 +105,10 @@ def card_text(lm: LanguageModel, name: str, curve: bool) -> str:
     title = f"polishgen {lm.architecture}"
     if preset := training.get("preset"):
         title += f" ({preset})"
+    kind = TITLES.get(lm.architecture, lm.architecture)
     what = (
-        f"A {TITLES[lm.architecture]} with {lm.parameters:,} parameters that continues Polish "
-        "prose, trained from scratch on Polish books and tales, all free to use."
+        f"A {kind} with {lm.parameters:,} parameters that continues Polish prose, trained from "
+        "scratch on Polish books and tales, all free to use."
     )
     parts = [
         f"# {title}",
