@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 import torch
 
@@ -15,9 +14,9 @@ from polishgen.bench import (
     sparsity_table,
     speed_table,
 )
-from polishgen.chorus import chorus_of, load_bundled
+from polishgen.chorus import load_all
 from polishgen.command_line import add_options, command, given
-from polishgen.errors import CheckpointError, PolishgenError
+from polishgen.errors import PolishgenError
 from polishgen.language_model import LanguageModel, load
 from polishgen.parameters import GenerationConfig
 
@@ -83,12 +82,7 @@ def bench(options: argparse.Namespace) -> None:
 
 def load_models(names: list[str] | None, revision: str | None = None) -> list[LanguageModel]:
     """The models of these names; if None, the bundled ones and the chorus that they make."""
-    if names:
-        return [load(name, revision) for name in names]
-    models = load_bundled()
-    with suppress(CheckpointError):
-        models.append(chorus_of(models))
-    return models
+    return [load(name, revision) for name in names] if names else load_all()
 
 
 def standard_input() -> str:

@@ -6,6 +6,7 @@ softmax does not see.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import torch
@@ -64,6 +65,14 @@ def chorus_of(models: Sequence[LanguageModel]) -> LanguageModel:
     metrics = read_json(file) if file.is_file() else {}
     chorus = Chorus([lm.model for lm in models]).eval()
     return LanguageModel(CHORUS, chorus, models[0].tokenizer, metrics)
+
+
+def load_all() -> list[LanguageModel]:
+    """All bundled models and, if they make one, their chorus, which shares their weights."""
+    models = load_bundled()
+    with suppress(CheckpointError):
+        models.append(chorus_of(models))
+    return models
 
 
 def load_bundled(device: str | torch.device = "cpu") -> list[LanguageModel]:

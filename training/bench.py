@@ -16,7 +16,7 @@ from pydantic import Field
 from torch.utils.flop_counter import FlopCounterMode
 
 from polishgen.command_line import add_options, command
-from polishgen.models import build_model, preset_config
+from polishgen.models import build_model
 from polishgen.parameters import Record, number
 from training.config import TrainingConfig
 from training.corpus.summary import load_summary
@@ -47,13 +47,8 @@ def matrix_rate(dtype: torch.dtype, device: torch.device, repeats: int = 5) -> f
 
 def multiplications_per_token(config: TrainingConfig) -> float:
     """Of a forward pass over sequences as long as the run's, attention's scores included."""
-    vocab_size = load_summary(config.data).vocab_size
     with torch.device("meta"):
-        model = build_model(
-            preset_config(
-                config.model, config.preset, vocab_size=vocab_size, **config.model_options
-            )
-        )
+        model = build_model(config.sizes(load_summary(config.data).vocab_size))
         tokens = torch.zeros(1, config.sequence_length, dtype=torch.long)
         with FlopCounterMode(display=False) as counter:
             model(tokens)

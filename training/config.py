@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.files import write_json
+from polishgen.models import ModelConfig, preset_config
 from polishgen.parameters import Float, Int, Record, number
 
 Steps = number(int, ge=1, le=10**9)
@@ -114,6 +115,11 @@ class TrainingConfig(Record):
                 allowed = f"{before!r}, as the run began (or start another run from its checkpoint)"
                 raise ParameterError(name, value, allowed)
         return changed
+
+    def sizes(self, vocab_size: int) -> ModelConfig:
+        """The model's own configuration."""
+        preset = self.preset.removesuffix("-first")
+        return preset_config(self.model, preset, vocab_size=vocab_size, **self.model_options)
 
     @property
     def tokens_per_step(self) -> int:

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from statistics import median
 
 from polishgen.bench import PROMPT
-from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names
+from polishgen.checkpoint import BUNDLED, METRICS_FILE
+from polishgen.chorus import load_all
 from polishgen.command_line import command
 from polishgen.errors import PolishgenError
 from polishgen.files import write_json
@@ -188,12 +189,6 @@ def evaluate(lms: Sequence[LanguageModel], corpus: CorpusTexts, keep: bool = Fal
             write_json(BUNDLED / CHORUS / METRICS_FILE, measured)
 
 
-def all_names() -> list[str]:
-    """The bundled models, and all of them as one."""
-    names = bundled_names()
-    return [*names, CHORUS] if len(names) > 1 else names
-
-
 @command
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
@@ -211,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     keep_freed_memory()
-    models = [load(name) for name in options.models or all_names()]
+    models = [load(name) for name in options.models] if options.models else load_all()
     evaluate(models, read_corpus(options.data), options.keep_loss)
     if any(lm.folder is None or lm.folder.parent == BUNDLED for lm in models):
         write_readme(README)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from polishgen.bench import PROMPT
-from polishgen.checkpoint import bundled_names
+from polishgen.chorus import load_all
 from polishgen.command_line import command
-from polishgen.language_model import CHORUS, LanguageModel, load
+from polishgen.language_model import LanguageModel, load
 from polishgen.sampling import DEFAULT_SAMPLING, describe
 from training.readme import text_block, title
 
@@ -49,8 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, default=PAGE, help="file to write (%(default)s)")
     options = parser.parse_args(arguments)
-    models = {name: load(name) for name in options.models or [*bundled_names(), CHORUS]}
-    options.out.write_text("\n\n".join(page(models)) + "\n", encoding="utf-8")
+    models = [load(name) for name in options.models] if options.models else load_all()
+    options.out.write_text(
+        "\n\n".join(page({lm.name: lm for lm in models})) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
+from threading import Event
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ from polishgen.errors import CheckpointError, ParameterError, PolishgenError
 from polishgen.evaluation import text_loss
 from polishgen.introspection import active_shares
 from polishgen.language_model import LanguageModel
-from polishgen.models import build_model, preset_config
+from polishgen.models import build_model
 from polishgen.tokenizer import Tokenizer
 from training.config import RECIPES, TrainingConfig
 from training.data import Batches, Corpus, open_corpus
@@ -48,26 +49,17 @@ from training.state import detach, keep_latest, load_state, save_state, saved_st
 CONFIG_FILE = "training.json"
 
 
-class Interrupt:
-    """Turns Ctrl-C and SIGTERM into a flag, looked at between steps."""
-
-    def __init__(self):
-        self.received = False
-
-    def __call__(self, signum, frame):
-        self.received = True
-
-
 @contextmanager
-def catch_interrupts() -> Iterator[Interrupt]:
-    """While inside, the first Ctrl-C or SIGTERM only sets the flag."""
-    interrupt = Interrupt()
-    before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
+def catch_interrupts() -> Iterator[Event]:
+    """While inside, Ctrl-C and SIGTERM only set a flag, to be looked at between steps."""
+    interrupt = Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(each, lambda *_: interrupt.set()) for each in signals]
     try:
         yield interrupt
     finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+        for each, handler in zip(signals, before, strict=True):
+            signal.signal(each, handler)
 
 
 def native_precision() -> str:
@@ -102,13 +94,7 @@ class Run:
             mix=config.mix,
         )
         set_seed(config.seed)
-        model_config = preset_config(
-            config.model,
-            config.preset.removesuffix("-first"),
-            vocab_size=self.corpus.summary.vocab_size,
-            **config.model_options,
-        )
-        self.model = build_model(model_config)
+        self.model = build_model(config.sizes(self.corpus.summary.vocab_size))
         self.step = self.tokens = 0
         self.elapsed, self.train_loss = 0.0, math.nan
         self.stages: list[dict] = []
@@ -317,9 +303,9 @@ class Run:
             ]
             self.carried = pytree.tree_unflatten(leaves, pytree.tree_structure(template))
 
-    def interrupted(self, interrupt: Interrupt) -> bool:
+    def interrupted(self, interrupt: Event) -> bool:
         """Whether any process was told to stop."""
-        flag = torch.tensor(float(interrupt.received), device=self.accelerator.device)
+        flag = torch.tensor(float(interrupt.is_set()), device=self.accelerator.device)
         return bool(self.accelerator.reduce(flag, reduction="sum").item())
 
     def train(self) -> bool:
