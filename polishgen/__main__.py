@@ -105,27 +105,30 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser("polishgen", description="Small Polish language models.")
     commands = top.add_subparsers(dest="command", required=True)
     model_help = 'a bundled name, "chorus" (all bundled), a folder, or "user/repo" on the Hub'
+    several = model_help + "; may be given several times (all bundled models)"
 
     make = commands.add_parser("generate", help="continue a text")
-    make.add_argument("prompt", nargs="?", default=PROMPT, help="- reads standard input")
+    make.add_argument(
+        "prompt", nargs="?", default=PROMPT, help=f"to continue; - reads standard input ({PROMPT})"
+    )
     make.add_argument("--model", default="transformer", help=model_help)
     make.add_argument("--revision", help="branch, tag or commit on the Hub")
     add_options(make, GenerationConfig)
     make.set_defaults(run=generate)
 
     judge = commands.add_parser("score", help="perplexity and bits per byte of a text")
-    judge.add_argument("text", help="- reads standard input")
-    judge.add_argument("--model", action="append", help=model_help + "; all bundled if not given")
+    judge.add_argument("text", help="to score; - reads standard input")
+    judge.add_argument("--model", action="append", help=several)
     judge.add_argument("--revision", help="branch, tag or commit on the Hub")
     judge.set_defaults(run=score)
 
     commands.add_parser("models", help="the bundled models").set_defaults(run=models)
 
     speed = commands.add_parser("bench", help="decoding speed, with state and without")
-    speed.add_argument("--model", action="append", help=model_help + "; all bundled if not given")
+    speed.add_argument("--model", action="append", help=several)
     add_options(speed, BenchConfig)
     speed.add_argument(
-        "--sparsity", action="store_true", help="BDH on random weights, ever fewer neurons active"
+        "--sparsity", action="store_true", help="BDH instead, with fewer and fewer neurons active"
     )
     speed.add_argument("--app", action="store_true", help="measure the page instead")
     speed.set_defaults(run=bench)

@@ -43,27 +43,30 @@ def add_options(
 ) -> None:
     """An option for each field of `record`, whose help gives the range and the default.
 
-    A list's option may be given several times. One that is not given leaves nothing in the parsed
-    options, so that the record's default holds; the record checks what is given.
+    An option that is not given leaves nothing in the parsed options, so that the record's default
+    holds; the record checks what is given.
     """
     for name, field in record.model_fields.items():
         if name in left_out:
             continue
         schema = record.schema_of(name)
         details: dict[str, Any] = {"type": number_from_text}
+        allowed = in_words(schema).removesuffix(" or None")
+        default = json.dumps(schema.get("default"), ensure_ascii=False).replace("null", "none")
         if schema.get("type") == "boolean":
-            details = {"action": BooleanOptionalAction}
+            details, allowed = {"action": BooleanOptionalAction}, "yes or no"
+            default = "yes" if schema["default"] else "no"
         elif schema.get("type") == "array":
             details = {"action": "append"}
+            allowed += "; may be given several times"
         elif schema.get("type") == "object":
             details = {"type": json_from_text}
         elif schema.get("type") == "string" or field.annotation == str | None:
             details = {}
-        default = json.dumps(schema.get("default"), ensure_ascii=False)
         parser.add_argument(
             "--" + name.replace("_", "-"),
             default=SUPPRESS,
-            help=f"{schema['description']} ({in_words(schema)}; default: {default})",
+            help=f"{schema['description']} ({allowed}; default: {default})",
             **details,
         )
 

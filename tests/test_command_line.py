@@ -59,6 +59,8 @@ def test_an_option_tells_range_and_default_and_a_record_checks_it():
     add_options(parser, GenerationConfig, left_out=("genre",))
     told = " ".join(parser.format_help().split())
     assert "keeps all (a whole number from 0 to 100000; default: 0)" in told
+    assert "(a whole number from 0 to 9223372036854775807; default: none)" in told
+    assert "(yes or no; default: yes)" in told and "may be given several times" in told
     assert "--genre" not in told
     typed = ["--top-k", "5", "--stop", "a", "--stop", "b", "--no-starts-new-word"]
     options = parser.parse_args(typed)

@@ -40,24 +40,27 @@ class TrainingConfig(Record):
     gradient_accumulation_steps: Steps = Field(1, description="forward passes per optimizer step")
     bptt_windows: Steps = Field(
         1,
-        description="sequences read one after the other, a step each, with the state carried from "
-        "one to the next, before it is reset and reading goes on elsewhere",
+        description="truncated backpropagation through time: sequences, one per step, through "
+        "which the state is carried before it is reset and reading goes on elsewhere",
     )
     sampling: Literal["epochs", "random"] = Field(
-        "epochs", description="every window once per epoch, or windows drawn anywhere"
+        "epochs", description="which windows: each one once per epoch, or any that are drawn"
     )
     optimizer: Literal["muon", "adamw"] = Field(
-        "muon", description="of the matrices; embedding, head and vectors always have AdamW"
+        "muon",
+        description="optimizer of the matrices; embedding, head and vectors always have AdamW",
     )
-    learning_rate: Rate = Field(3e-3, description="of AdamW")
-    matrix_learning_rate: Rate = Field(0.02, description="of Muon")
-    weight_decay: Rate = Field(
-        0.0, description="share of a matrix or table that a step at rate 1 takes off"
+    learning_rate: Rate = Field(3e-3, description="learning rate of AdamW")
+    matrix_learning_rate: Rate = Field(0.02, description="learning rate of Muon")
+    weight_decay: Rate = Field(0.0, description="decoupled weight decay of matrices and tables")
+    beta2: Float = Field(
+        0.95, ge=0, le=0.99999, description="AdamW's β₂, for the average of squared gradients"
     )
-    beta2: Float = Field(0.95, ge=0, le=0.99999, description="AdamW's memory of squared gradients")
-    warmup_steps: Int = Field(20, ge=0, le=10**9, description="first steps, with a rising rate")
+    warmup_steps: Int = Field(
+        20, ge=0, le=10**9, description="first steps, over which the learning rate rises from zero"
+    )
     decay_steps: Int = Field(
-        0, ge=0, le=10**9, description="last steps, over which the rate falls to zero"
+        0, ge=0, le=10**9, description="last steps, over which the learning rate falls to zero"
     )
     gradient_clip: Float = Field(
         1.0, ge=0, le=1e6, description="largest norm of the gradient; 0 does not clip"
@@ -90,7 +93,7 @@ class TrainingConfig(Record):
         "evaluated and exported; 0 takes the weights themselves",
     )
     seed: Int = Field(
-        1, ge=0, le=2**31 - 1, description="of initial weights, order of reading and dropout"
+        1, ge=0, le=2**31 - 1, description="seed of initial weights, order of reading and dropout"
     )
     model_options: dict[str, Any] = Field(
         {}, description="JSON: fields of the model's own configuration to change"

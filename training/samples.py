@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--models", nargs="+", help="names or folders (all that are bundled, and the chorus)"
     )
-    parser.add_argument("--out", type=Path, default=PAGE, help="file to write (%(default)s)")
+    parser.add_argument("--out", type=Path, default=PAGE, help="file to write (docs/samples.md)")
     options = parser.parse_args(arguments)
     models = [load(name) for name in options.models] if options.models else load_all()
     options.out.write_text(

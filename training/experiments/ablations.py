@@ -122,7 +122,9 @@ def plot(out: Path, done: Sequence[Experiment], file: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = command_parser("ablations", __doc__, ABLATIONS)
-    parser.add_argument("--author", default=AUTHOR, help="of `one-author` (%(default)s)")
+    parser.add_argument(
+        "--author", default=AUTHOR, help="whose novels `one-author` reads (%(default)s)"
+    )
     options = parser.parse_args(arguments)
     chosen = [ablation for ablation in ABLATIONS if ablation.name in options.only]
     run_all(chosen, options.data, options.out, options.tokens, 12, options.author)

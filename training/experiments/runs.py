@@ -45,13 +45,24 @@ def command_parser(name: str, help: str, experiments: Sequence[Experiment]) -> A
     parser = ArgumentParser(f"training.experiments.{name}", description=help.splitlines()[0])
     names = list(dict.fromkeys(each.name for each in experiments))
     parser.add_argument(
-        "--only", nargs="+", choices=names, default=names, metavar="RUN", help=", ".join(names)
+        "--only",
+        nargs="+",
+        choices=names,
+        default=names,
+        metavar="RUN",
+        help="of " + ", ".join(names),
     )
     parser.add_argument(
-        "--tokens", type=int, default=2_000_000, help="that the recipe reads (%(default)s)"
+        "--tokens",
+        type=int,
+        default=2_000_000,
+        help="tokens that a recipe reads, its other runs as many as cost the same (%(default)s)",
     )
     parser.add_argument(
-        "--data", type=Path, default=Path("runs/data/polish8k"), help="corpus (%(default)s)"
+        "--data",
+        type=Path,
+        default=Path("runs/data/polish8k"),
+        help="prepared corpus (%(default)s)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("runs") / name, help="folder of the runs (%(default)s)"
