@@ -4,23 +4,19 @@
     python -m training.publish model --all --repo user/polishgen
     python -m training.publish space --repo user/polishgen
 
-What to upload is decided by comparing hashes with what the repository holds, so one run is one
-commit, and a run that changes nothing is none. huggingface_hub finds the token (`hf auth login`
-or HF_TOKEN); nothing here ever touches it.
+One run is one commit, and a run that changes nothing is none. huggingface_hub finds the token (`hf
+auth login` or HF_TOKEN); nothing here ever touches it.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
 from huggingface_hub.errors import HFValidationError
-from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import validate_repo_id
-from huggingface_hub.utils.sha import git_hash
 
 from polishgen.checkpoint import (
     FILES,
@@ -95,11 +91,12 @@ def bring_up_to_date(api: HfApi, upload: Upload, private: bool) -> str:
         raise PolishgenError(f"{name} is there already and public: --private cannot change that")
     if kind == "space":
         set_variables(api, name, upload.variables)
-    tree = api.list_repo_tree(name, repo_type=kind, revision=info.sha, recursive=True)
-    held = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
-    operations = changes(upload, held)
-    if not operations:
-        return f"{url}: up to date"
+    operations = [CommitOperationAdd(path, content) for path, content in upload.files.items()]
+    if upload.exact:
+        held = api.list_repo_files(name, repo_type=kind, revision=info.sha)
+        surplus = sorted(set(held) - upload.files.keys() - {KEPT})
+        operations += [CommitOperationDelete(path, is_folder=False) for path in surplus]
+    # It leaves out what has not changed; if that is everything, the commit is the last one.
     commit = api.create_commit(
         name,
         operations,
@@ -108,30 +105,7 @@ def bring_up_to_date(api: HfApi, upload: Upload, private: bool) -> str:
         # Nothing that somebody else commits in the meantime is lost.
         parent_commit=info.sha,
     )
-    return f"{url}: {len(operations)} files changed in commit {commit.oid[:7]}"
-
-
-def changes(
-    upload: Upload, held: dict[str, RepoFile]
-) -> list[CommitOperationAdd | CommitOperationDelete]:
-    """What turns the files that a repository holds into those that it shall hold."""
-    operations = [
-        CommitOperationAdd(path, content)
-        for path, content in upload.files.items()
-        if path not in held or not is_same(content, held[path])
-    ]
-    if upload.exact:
-        surplus = held.keys() - upload.files.keys() - {KEPT}
-        operations += [CommitOperationDelete(path, is_folder=False) for path in sorted(surplus)]
-    return operations
-
-
-def is_same(content: Path | bytes, held: RepoFile) -> bool:
-    """Whether a file has the hash that the Hub gives for it."""
-    data = content if isinstance(content, bytes) else content.read_bytes()
-    if held.lfs is None:
-        return git_hash(data) == held.blob_id
-    return sha256(data).hexdigest() == held.lfs.sha256
+    return f"{url}: {'up to date' if commit.oid == info.sha else f'commit {commit.oid[:7]}'}"
 
 
 def set_variables(api: HfApi, space: str, wanted: dict[str, str]) -> None:
