@@ -427,6 +427,16 @@ def test_the_card_claims_nothing_that_was_not_measured(tmp_path: Path):
     assert "## Figures" not in card and "training_curve" not in card
 
 
+@pytest.mark.parametrize("half_lives", [(), (4.0, 8.0, 16.0, 32.0)])
+def test_the_card_of_a_bdh_says_whose_damping_it_has(tmp_path: Path, half_lives):
+    folder = save_tiny_checkpoint(tmp_path / "bdh", "bdh", half_lives=half_lives)
+    card = " ".join(card_files(folder, REPOSITORY)["README.md"].decode().split())
+    said = (
+        "That damping is ours, near RetNet's (arXiv 2307.08621); the paper (arXiv 2509.26507) has"
+    )
+    assert (said in card) == bool(half_lives)
+
+
 def sample_of(card: str) -> str:
     """The words of the card's sample."""
     return " ".join(re.search(r"```text\n(.*?)\n```", card, re.DOTALL)[1].split())

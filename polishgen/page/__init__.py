@@ -1,6 +1,6 @@
 """The web page: three models write side by side, are compared, and are looked into.
 
-`build_page` makes it, `launch` serves it. Notable: nothing on the page asks another host for
+`build_page` makes it, `launch` serves it. Nothing on the page asks another host for
 anything, Gradio's own telemetry included; that has to be said before Gradio is first imported.
 """
 

@@ -1,7 +1,7 @@
 """The page's functions for programs: `generate`, `score` and `compare`, named and typed.
 
 Gradio serves each over HTTP, to `gradio_client`, and as a tool of the MCP server. What they take
-beside the prompt are `GenerationConfig`'s fields, with its descriptions. Notable: `generate` and
+beside the prompt are `GenerationConfig`'s fields, with its descriptions. `generate` and
 `compare` stream, each message holding all that has been written so far.
 """
 

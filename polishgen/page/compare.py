@@ -1,6 +1,6 @@
 """The Compare tab: our models and the report's in one table, charts, and measurements at request.
 
-Notable: our speed is only ever shown as measured on the machine that serves the page, so its
+Our speed is only ever shown as measured on the machine that serves the page, so its
 column is empty until somebody has measured; the result is then there for every visitor.
 """
 

@@ -1,7 +1,7 @@
 """Figures of our models and of the report's: what was measured, and how training went.
 
 Ours come from each checkpoint's `metrics.json` and `training_log.csv`; what is not there is not
-known, and shown as such. Notable: the report gives no bits per byte. They are estimated from its
+known, and shown as such. The report gives no bits per byte. They are estimated from its
 losses by the 2.73 bytes that a token of cl100k_base stands for in these novels, so a loss of 4.0390
 nats is 4.0390 / ln 2 / 2.73 = 2.13 bits per byte.
 """

@@ -1,7 +1,7 @@
 """The line that all heavy work stands in: so many at work at once, the others first come first
 served, each told its place and the likely wait.
 
-Work is a generator of events that does a little between two `yield`s, in a thread. Notable: it is
+Work is a generator of events that does a little between two `yield`s, in a thread. It is
 closed as soon as nobody listens, so a visitor who stops or leaves frees their place at once.
 """
 

@@ -2,7 +2,7 @@
 
 Gradio serves `generate`, `score` and `compare` over HTTP, to `gradio_client` and over MCP. The page
 in web/ (one HTML file, a style sheet, ES modules; no build) asks `/do/NAME` for work and gets
-events. Notable: everything that takes time stands in one `Line`, whoever asked for it.
+events. Everything that takes time stands in one `Line`, whoever asked for it.
 """
 
 import hashlib

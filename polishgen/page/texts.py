@@ -1,7 +1,7 @@
 """Every sentence on the page, in Polish and English, from two catalogues in texts/.
 
 The language is the visitor's choice (`?lang=`, kept in a cookie) or the browser's first one, and
-English for any third. Notable: Polish words of one letter are tied to the word after them, as
+English for any third. Polish words of one letter are tied to the word after them, as
 Polish typesetting wants.
 """
 
