@@ -29,7 +29,7 @@ class TextLoss:
 
     nats: float
     tokens: int
-    n_bytes: int
+    n_bytes: float
 
     @property
     def loss(self) -> float:

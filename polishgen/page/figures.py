@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from polishgen.evaluation import TextLoss
 from polishgen.language_model import LanguageModel
 from polishgen.page.models import file_of, single_names, title
 
@@ -80,7 +81,7 @@ def report_figures(architecture: str) -> ModelFigures | None:
 
 def report_bits_per_byte(loss: float) -> float:
     """Bits per byte, estimated from a loss of the report's in nats per token."""
-    return loss / math.log(2) / REPORT["bytes_per_token"]
+    return TextLoss(loss, 1, REPORT["bytes_per_token"]).bits_per_byte
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from wherever in a sentence the prompt ends.
 import random
 import re
 
+from training.corpus.cleaning.words import WORD
+
 PLAIN = str.maketrans("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ—–„”…", 'acelnoszzACELNOSZZ--"".')
 TYPOGRAPHY = str.maketrans("—–„”", '--""')
 # A first sentence ends here, or at the end of the text.
 SENTENCE = re.compile(r"(?s).+?[.!?…]+[”\"]?(?=\s|$)|.+")
-WORD = re.compile(r"[^\W\d_]+")
 # As many words of it are typed, no more than a prompt has.
 FEWEST_WORDS, MOST_WORDS = 2, 10
 # The commonest misspellings: pattern and what people write. What sounds alike, or a missing tail.

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import morfeusz2
 
-WORD = re.compile(r"[^\W\d_]+")
+from training.corpus.cleaning.words import WORD
+
 SENTENCE_END = re.compile(r"(^|[.!?…:]|\n)[\s—–„”»«\"-]*$")
 # Of the lemmas that can be exchanged, this share is: every tale also occurs nearly as written.
 RATE = 0.85

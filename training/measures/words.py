@@ -4,15 +4,14 @@ A word is a run of letters. A sample that stopped at its token limit may end ins
 and one may begin with the rest of the prompt's last word, so neither is judged as a word by itself.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 
-LETTERS = re.compile(r"[^\W\d_]+")
+from training.corpus.cleaning.words import WORD
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text as they are written."""
-    return LETTERS.findall(text)
+    return WORD.findall(text)
 
 
 def words_written(prompt: str, continuation: str, ended: bool) -> list[str]:
@@ -21,7 +20,7 @@ def words_written(prompt: str, continuation: str, ended: bool) -> list[str]:
     `ended`: the writer stopped there itself. If not, a word at the very end counts as cut off.
     """
     text = prompt + continuation
-    found = [match for match in LETTERS.finditer(text) if match.end() > len(prompt)]
+    found = [match for match in WORD.finditer(text) if match.end() > len(prompt)]
     if found and found[-1].end() == len(text) and not ended:
         found.pop()
     return [match.group() for match in found]
