@@ -12,7 +12,7 @@ from polishgen.checkpoint import read_json
 from polishgen.errors import ParameterError
 from training.bench import multiplications_per_token
 from training.corpus.cleaning import n_bytes
-from training.data import open_corpus
+from training.data import open_corpus, without_marks
 from training.experiments import ablations, runs, trials
 from training.experiments.runs import Experiment
 from training.experiments.subsets import VOCABULARIES, prepare_subset
@@ -59,9 +59,11 @@ def test_each_run_reads_what_its_name_says(base, tmp_path):
         # Held-out text and vocabulary are the same everywhere.
         corpus = open_corpus(tmp_path / name)
         assert corpus.held_out.tolist() == open_corpus(base).held_out.tolist()
-        assert corpus.summary.train.bytes == sizes[name]
-        tokens = corpus.summary.open_tokenizer(corpus.folder).decode(corpus.train[2:200].tolist())
-        assert documents[0].text.startswith(tokens[:80])
+        # Some documents begin as typed, with fewer bytes.
+        assert corpus.summary.train.bytes == pytest.approx(sizes[name], rel=0.01)
+        tokens = without_marks(corpus.train[2:200]).tolist()
+        text = corpus.summary.open_tokenizer(corpus.folder).decode(tokens)
+        assert documents[0].text.startswith(text[:80])
     one = max(n_bytes(document.text) for document in everything)
     assert sizes["all"] == sum(n_bytes(document.text) for document in everything)
     assert 0 <= sizes["half"] - sizes["all"] / 2 < one

@@ -22,6 +22,7 @@ from training.corpus.cleaning import Document, clean_all, n_bytes
 from training.corpus.sources import SourceError, read_documents
 from training.corpus.split import split_documents, take_fraction
 from training.corpus.summary import SUMMARY_FILE, load_summary
+from training.data import open_corpus, without_marks
 from training.prepare import PrepareConfig, main, prepare
 
 FILES = ("train.bin", "val.bin", "train.jsonl", "val.txt.jsonl", TOKENIZER_FILE, SUMMARY_FILE)
@@ -71,7 +72,7 @@ def documents_on_disk(folder: Path, split: str) -> list[str]:
     """Texts of a token file, cut at the boundaries, without the genres' codes."""
     summary = load_summary(folder)
     tokenizer = summary.open_tokenizer(folder)
-    stream = np.memmap(folder / f"{split}.bin", dtype=summary.dtype, mode="r")
+    stream = without_marks(np.memmap(folder / f"{split}.bin", dtype=summary.dtype, mode="r"))
     starts = [*np.flatnonzero(stream == tokenizer.boundary_id), len(stream)]
     assert starts[0] == 0
     codes = range(tokenizer.n_ranks, tokenizer.boundary_id)
@@ -340,13 +341,13 @@ def test_codes_of_genres_stand_before_nine_documents_in_ten(kinds, split):
     ids = [tokenizer.genre_id(genre) for genre in tokenizer.genres]
     last = summary.vocab_size - 1
     assert ids == [last - 4, last - 3, last - 2, last - 1] and tokenizer.boundary_id == last
-    stream = np.fromfile(kinds / f"{split}.bin", dtype=summary.dtype)
+    stream = without_marks(np.fromfile(kinds / f"{split}.bin", dtype=summary.dtype))
     regions = getattr(summary, split).regions
     # The regions follow one another and make up the stream.
     assert sum(length for _, length in regions.values()) == len(stream)
     told = {}
     for genre, (first, length) in regions.items():
-        inside = stream[first : first + length].astype(int)
+        inside = stream[first : first + length]
         assert inside[0] == tokenizer.boundary_id
         after = inside[np.flatnonzero(inside == tokenizer.boundary_id) + 1]
         codes = set(after[after >= tokenizer.n_ranks].tolist())
@@ -385,6 +386,21 @@ def test_training_documents_are_varied_and_typed_and_held_out_ones_are_not(kinds
     assert len(whole) >= len(train)
     typed = [text for text in whole if text not in clean]
     assert all(n_bytes(text) for text in typed) and len(typed) > 0.3 * len(train)
+    # What is marked as not to be learned is the beginning of the typed texts: where they differ.
+    corpus, marked = open_corpus(kinds), []
+    tokenizer, ids = corpus.summary.open_tokenizer(kinds), without_marks(corpus.train)
+    assert (without_marks(corpus.held_out) == corpus.held_out).all()
+    starts = np.flatnonzero(ids == tokenizer.boundary_id)
+    for start, end in zip(starts, [*starts[1:], len(ids)], strict=True):
+        unlearned = np.flatnonzero(ids[start:end] != corpus.train[start:end])
+        text = tokenizer.decode(ids[start:end].tolist())
+        if len(unlearned):
+            assert (np.diff(unlearned) == 1).all() and unlearned[0] in (1, 2)
+            marked.append(tokenizer.decode(ids[start:end][unlearned].tolist()))
+            assert marked[-1] in text
+    # Variants are typed, too.
+    assert len(marked) >= len(typed)
+    assert all(any(text.startswith(beginning) for beginning in marked) for text in typed)
 
 
 def test_the_tales_that_come_with_the_code_are_read_by_name():

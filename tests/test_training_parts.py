@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from polishgen.errors import CheckpointError, ParameterError
 from polishgen.models import build_model, preset_config
 from training.config import RECIPES, TrainingConfig
-from training.data import Batches
+from training.data import IGNORED, Batches, mark_unlearned, without_marks
 from training.launch import WORLD_SIZES, missing_processes, processes_asked_for
 from training.loss import ROWS_AT_ONCE, next_token_loss
 from training.muon import Muon, orthogonalise
@@ -135,6 +135,23 @@ def test_a_genre_left_out_of_the_mix_is_not_read():
         mixed_batches(mix={"poem": 2})
 
 
+@pytest.mark.parametrize("dtype", ["<u2", "<u4"])
+def test_marked_tokens_are_read_and_not_learned(dtype):
+    tokens = np.arange(1, 1001, dtype=dtype)
+    mark_unlearned(tokens[100:200])
+    assert (without_marks(tokens) == np.arange(1, 1001)).all()
+    batches = Batches(tokens, rows=4, length=10, seed=1)
+    marked = 0
+    for step in range(20):
+        inputs, targets = batches.batch(step)
+        assert inputs.min() >= 1 and inputs.max() <= 1000
+        after = inputs + 1
+        skipped = (after > 100) & (after <= 200)
+        assert (targets == torch.where(skipped, IGNORED, after)).all()
+        marked += skipped.sum().item()
+    assert marked > 50
+
+
 def test_a_corpus_shorter_than_a_batch_is_refused():
     with pytest.raises(ParameterError, match="100 tokens"):
         Batches(stream(100), 8, 16, seed=1)
@@ -181,6 +198,8 @@ def test_training_loss_is_the_cross_entropy_with_its_gradient(dtype, rows):
     torch.manual_seed(rows)
     logits = (5 * torch.randn(1, rows, 300)).to(dtype).requires_grad_()
     targets = torch.randint(0, 300, (1, rows))
+    # What is marked does not count.
+    targets[0, 1 : rows // 2] = IGNORED
     exact = logits.detach().double().requires_grad_()
     expected = torch.nn.functional.cross_entropy(exact.flatten(0, 1), targets.flatten())
     (2.5 * expected).backward()

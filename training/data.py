@@ -14,10 +14,23 @@ from torch import Tensor
 from polishgen.errors import ParameterError
 from training.corpus.summary import Summary, load_summary
 
+# A target that the loss skips, as in PyTorch.
+IGNORED = -100
+
+
+def mark_unlearned(tokens: np.ndarray) -> None:
+    """Marks, by the highest bit of unsigned ids, tokens that are read but not learned."""
+    tokens |= tokens.dtype.type(1 << (8 * tokens.itemsize - 1))
+
+
+def without_marks(tokens: np.ndarray) -> np.ndarray:
+    """The ids of tokens, marked or not, as int64."""
+    return tokens.astype(np.int64) & ((1 << (8 * tokens.itemsize - 1)) - 1)
+
 
 @dataclass(frozen=True)
 class Corpus:
-    """A prepared data folder: token streams of both splits and the summary."""
+    """A prepared data folder: token streams of both splits, with marks, and the summary."""
 
     folder: Path
     train: np.ndarray
@@ -108,9 +121,13 @@ class Batches:
         return self.order[epoch]
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
-        """Inputs and targets (rows / world, length) int64 of step `step` for process `rank`."""
+        """Inputs and targets (rows / world, length) int64 of step `step` for process `rank`.
+
+        Targets that are not to be learned are `IGNORED`.
+        """
         share = self.rows // world
         starts = self.offsets(step)[rank * share : (rank + 1) * share]
-        window = np.stack([self.tokens[s : s + self.length + 1] for s in starts]).astype(np.int64)
-        window = torch.from_numpy(window)
-        return window[:, :-1], window[:, 1:]
+        window = np.stack([self.tokens[s : s + self.length + 1] for s in starts])
+        ids = without_marks(window)
+        targets = np.where(ids == window, ids, IGNORED)
+        return torch.from_numpy(ids)[:, :-1], torch.from_numpy(targets)[:, 1:]

@@ -32,11 +32,14 @@ from training.corpus.summary import (
     write_summary,
 )
 from training.corpus.variation import vary_opening, vary_tale
+from training.data import mark_unlearned
 
 POLISH = "polish"
 NO_GENRE = "other"
 # One document in so many stands without its genre's control code.
 UNTOLD = 10
+# Under this key of a document's meta: how many of its first characters are as typed.
+TYPED = "typed_characters"
 
 
 class PrepareConfig(Record):
@@ -67,10 +70,11 @@ class PrepareConfig(Record):
         3, ge=0, le=100, description="copies of each training tale with other words and openings"
     )
     typed: Float = Field(
-        0.15,
+        0.3,
         ge=0,
         le=1,
-        description="share of training documents whose first words are as people type them",
+        description="share of training documents whose first words are as people type them; these "
+        "words are read, not learned",
     )
     held_out: Float = Field(
         0.05, ge=0.0001, le=0.5, description="share of each kind's text set aside for evaluation"
@@ -81,8 +85,8 @@ class PrepareConfig(Record):
 
 
 def token_dtype(vocab_size: int) -> str:
-    """Little-endian numpy type that holds every id."""
-    return "<u2" if vocab_size <= 65_536 else "<u4"
+    """Little-endian numpy type that holds every id, and has its highest bit free for a mark."""
+    return "<u2" if vocab_size <= 32_768 else "<u4"
 
 
 def write_tokens(path: Path, documents: Sequence[Document], tokenizer: Tokenizer) -> SplitSummary:
@@ -98,12 +102,24 @@ def write_tokens(path: Path, documents: Sequence[Document], tokenizer: Tokenizer
             start = tokens
             for document in group:
                 prefix = tokenizer.prefix(told_genre(document, tokenizer))
-                ids = np.array([*prefix, *tokenizer.encode(document.text)], dtype=dtype)
+                text = tokenizer.encode(document.text)
+                ids = np.array([*prefix, *text], dtype=dtype)
+                typed = document.text[: document.meta.get(TYPED, 0)]
+                mark_unlearned(ids[len(prefix) :][: tokens_over(text, n_bytes(typed), tokenizer)])
                 file.write(ids.tobytes())
                 tokens += len(ids)
                 size += n_bytes(document.text)
             regions[genre] = (start, tokens - start)
     return SplitSummary(len(documents), size, tokens, regions)
+
+
+def tokens_over(tokens: Sequence[int], size: int, tokenizer: Tokenizer) -> int:
+    """How many of the first tokens it takes to cover `size` bytes."""
+    count = 0
+    while size > 0:
+        size -= len(tokenizer.token_bytes(tokens[count]))
+        count += 1
+    return count
 
 
 def digest_of(*paths: Path) -> str:
@@ -130,7 +146,8 @@ def augmented(documents: Sequence[Document], config: PrepareConfig) -> list[Docu
     for place, document in enumerate(written):
         key = f"{place} {text_hash(document, config.seed)}"
         if random.Random(key).random() < config.typed:
-            written[place] = Document(as_typed(document.text, key), document.meta)
+            text, typed = as_typed(document.text, key)
+            written[place] = Document(text, {**document.meta, TYPED: typed})
     return written
 
 

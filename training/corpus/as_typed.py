@@ -1,7 +1,8 @@
 """A text's first words as people type them: without diacritics, or with misspellings.
 
 The rest stays flawless, so that a model learns to go on in good Polish from a prompt that is not,
-from wherever in a sentence the prompt ends.
+from wherever in a sentence the prompt ends. The typed words are for reading alone: training skips
+them as targets (`mark_unlearned`), or models would write so, too.
 """
 
 import random
@@ -37,8 +38,10 @@ MISSPELLINGS = (
 WORD_SHARE = 0.4
 
 
-def as_typed(text: str, seed: int | str) -> str:
-    """The text with its first words, up to a sentence, as typed; the same for the same seed.
+def as_typed(text: str, seed: int | str) -> tuple[str, int]:
+    """The text with its first words, up to a sentence, as typed, and how many characters these are.
+
+    The same for the same seed. 0 if nothing was changed.
 
     In a third no word has diacritics, in a third words lack their last tail ("książe"), in a third
     some are misspelt. Words that have nothing to get wrong stay as they are.
@@ -46,7 +49,7 @@ def as_typed(text: str, seed: int | str) -> str:
     chance = random.Random(f"typed {seed}")
     first = SENTENCE.match(text)
     if not first:
-        return text
+        return text, 0
     words = list(WORD.finditer(first.group()))
     count = chance.randint(FEWEST_WORDS, MOST_WORDS)
     end = words[count - 1].end() if count < len(words) else first.end()
@@ -57,7 +60,7 @@ def as_typed(text: str, seed: int | str) -> str:
         rules = OGONEKS if way == "tails" else MISSPELLINGS
         typed = misspelt(prompt, rules, 1.0 if way == "tails" else WORD_SHARE, chance)
     typed = prompt.translate(PLAIN) if typed == prompt else typed.translate(TYPOGRAPHY)
-    return typed + text[end:]
+    return typed + text[end:], len(typed) if typed != prompt else 0
 
 
 def misspelt(
