@@ -113,7 +113,7 @@ def card_text(lm: LanguageModel, name: str, curve: bool) -> str:
     parts = [
         f"# {title}",
         what,
-        "With the polishgen package at hand, as in its demo Space:",
+        "With the polishgen package installed, as in its demo Space:",
         f'```python\nimport polishgen\n\nlm = polishgen.load("{name}")\n'
         f'print(lm.generate("{PROMPT}", seed={FIRST_SEED}))\n```',
         "## Sample",
