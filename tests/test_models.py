@@ -216,6 +216,59 @@ def test_bdh_agrees_with_the_papers_equations(half_lives):
         assert relative_difference(read(model, tokens[None], [4, 1, 4])[0], expected) < 1e-9
 
 
+def authors_bdh(
+    encoder, encoder_v, decoder, embed, lm_head, n_layer: int, tokens: Tensor
+) -> Tensor:
+    """Logits (B, T, V) by the forward pass of the authors' bdh.py, github.com/pathwaycom/bdh.
+
+    encoder, encoder_v: (nh, D, N); decoder: (nh N, D); embed: (V, D); lm_head: (D, V).
+    """
+    (B, T), (nh, D, N) = tokens.shape, encoder.shape
+    quantized = (torch.arange(N, dtype=torch.float64) / 2).floor() * 2
+    freqs = 1.0 / (2.0 ** (16 * quantized / N)) / (2 * math.pi)
+    phases = (torch.arange(T, dtype=torch.float64)[:, None] * freqs) % 1 * (2 * math.pi)
+
+    def rope(v):
+        v_rot = torch.stack((-v[..., 1::2], v[..., ::2]), dim=-1).view(*v.size())
+        return v * phases.cos() + v_rot * phases.sin()
+
+    def ln(v):
+        return (v - v.mean(-1, keepdim=True)) / (
+            v.var(-1, unbiased=False, keepdim=True) + 1e-5
+        ) ** 0.5
+
+    x = ln(embed[tokens][:, None])  # B, 1, T, D
+    for _ in range(n_layer):
+        x_sparse = (x @ encoder).relu()  # B, nh, T, N
+        q = rope(x_sparse)
+        y_kv = ln((q @ q.mT).tril(diagonal=-1) @ x)
+        y_sparse = (y_kv @ encoder_v).relu()
+        xy_sparse = x_sparse * y_sparse
+        y_mlp = xy_sparse.transpose(1, 2).reshape(B, 1, T, N * nh) @ decoder
+        x = ln(x + ln(y_mlp))
+    return x.view(B, T, D) @ lm_head
+
+
+def test_bdh_is_the_authors_code():
+    """Without damping, whole and in chunks."""
+    model = small_model("bdh", "report")
+    assert not model.config.half_lives
+    weights = dict(model.named_parameters())
+    tokens = torch.randint(0, VOCABULARY, (3, 40))
+    with torch.no_grad():
+        expected = authors_bdh(
+            weights["encoder"],
+            weights["encoder_v"],
+            weights["decoder"],
+            weights["embedding.weight"],
+            weights["head.weight"].T,
+            model.config.n_layers,
+            tokens,
+        )
+        assert relative_difference(model(tokens)[0], expected) < 1e-9
+        assert relative_difference(read(model, tokens, [17, 1, 22]), expected) < 1e-9
+
+
 def test_transformer_attention_is_softmax_over_the_window():
     """One layer against attention written out for each head and token."""
     model = small_model("transformer", "compact")
@@ -361,14 +414,14 @@ def test_bdhs_activity_penalty_adds_its_gradient():
     for written_out in (False, True):
         model.zero_grad()
         model.config = model.config.replace(activity_penalty=0 if written_out else 0.7)
-        potentials, to_neurons = [], model.to_neurons
+        potentials, activate = [], model.activate
         with pytest.MonkeyPatch.context() as patch:
 
-            def remember(*arguments, to_neurons=to_neurons, potentials=potentials):
-                potentials.append(to_neurons(*arguments))
-                return potentials[-1]
+            def remember(potential, activate=activate, potentials=potentials):
+                potentials.append(potential)
+                return activate(potential)
 
-            patch.setattr(model, "to_neurons", remember)
+            patch.setattr(model, "activate", remember)
             logits, _ = model(tokens)
         loss = logits.logsumexp(-1).mean()
         losses.append(loss.item())

@@ -85,7 +85,7 @@ def state_from(model: BDH, state: BDHState) -> State:
     """The PyTorch model's state of one text."""
     empty = empty_state(model)
     for rho, synapses in zip(empty.rho, state.layers, strict=True):
-        rho[:] = model.fold(synapses)[:, 0].numpy()
+        rho[:] = model.write(synapses)[:, 0].numpy()
     phases = turns(2 * len(empty.phases), ROTARY_BASE) ** state.position
     return empty._replace(phases=phases)
 

@@ -1,19 +1,22 @@
-"""Dragon Hatchling, BDH-GPU (Kosowski et al., arXiv 2509.26507), the tensor-friendly variant.
+"""Dragon Hatchling, BDH-GPU (Kosowski et al., arXiv 2509.26507), in the paper's symbols.
 
-- one set of weights is used by all layers: an encoder from width to many neurons (the paper's Dx),
-  a second encoder for what attention recalls (Dy), and one decoder back (E).
-- neurons x and y are never negative (ReLU); how few are active per token is a matter of training
-  (`activity_penalty`), and `metrics.json` has what was measured.
-- attention is linear: its queries and keys are x, its values the token vectors themselves.
-- so the state is the paper's synaptic state ρ, a matrix (neurons, width) per layer and head that
-  gains x ⊗ v with every token: its size does not grow with the text.
-- positions enter through the operator U of the paper's state equation
-  ρ_t = (ρ_{t-1} + x_t ⊗ v_t) U, a rotation (RoPE).
-- `half_lives` adds a damping per head to U, so that old activity fades and texts far longer than
-  the training window stay in range. That is ours, near RetNet's (arXiv 2307.08621); without
-  half-lives nothing fades, as in the paper and the authors' code.
+Every layer has the same weights. With a token's vector v, width D, and the positive activities x
+and y of many more neurons (N per head):
+
+    x_t = ReLU(Dx v_t)                          neurons that the token wakes
+    a_t = Σ_{s<t} (x_t · U^(t-s) x_s) v_s       what they recall: linear attention
+    y_t = ReLU(Dy LN(a_t))                      neurons that the recalled wakes
+    v_t ← LN(v_t + LN(E (x_t ⊙ y_t)))
+
+The sum is a product with a state, the synapses ρ: a_t = ρ_{t-1} x_t, and each token adds to them,
+ρ_t = U (ρ_{t-1} + v_t ⊗ x_t). U turns pairs of neurons (RoPE). Ours alone is a damping in U
+(`half_lives`), near RetNet's (arXiv 2307.08621): old activity fades, and texts far longer than the
+training window stay in range. Without half-lives these are the equations of the authors' code,
+github.com/pathwaycom/bdh, whose names for Dx, Dy and E, encoder, encoder_v and decoder, the
+parameters bear.
 """
 
+import math
 from typing import Annotated, ClassVar, NamedTuple, Self
 
 import torch
@@ -33,7 +36,7 @@ class BDHConfig(Record):
 
     `half_lives`: tokens after which a head's memory has halved, one per head; empty for none.
     `activity_penalty`: added to the training loss, in nats per layer, for each share of x and of y
-    that is active beyond `activity_target`, softly counted (see `soft_share`).
+    that is active beyond `activity_target`, softly counted (see `ActivityPenalty`).
     """
 
     architecture: ClassVar[str] = "bdh"
@@ -62,21 +65,17 @@ class BDHConfig(Record):
         return self
 
 
-# Buffered tokens are folded into ρ once there are so many: ρ is large, attending to them is cheap.
-FLUSH_EVERY = 64
-
-
 class Synapses(NamedTuple):
-    """State of one layer: ρ, and recent tokens that are buffered, not yet folded into it.
+    """Memory of one layer: ρ before the last call, and the tokens read in that call.
 
-    `rho`: (n_heads, B, neurons per head, width), or None before the first time.
-    `activity`: (n_heads, B, T, neurons per head), rotated; `vectors`: (B, T, width).
-    Decoding folds once per `FLUSH_EVERY` tokens; training, which drops the state, never does.
+    rho: (H, B, N, D), or None if there was no earlier call; x: (H, B, T, N), turned to their
+    positions; v: (B, T, D). ρ is written when the next call reads it: who drops the state, as
+    training does, never pays for it.
     """
 
     rho: Tensor | None
-    activity: Tensor
-    vectors: Tensor
+    x: Tensor
+    v: Tensor
 
 
 class BDHState(NamedTuple):
@@ -92,12 +91,12 @@ class BDH(nn.Module):
     def __init__(self, config: BDHConfig):
         super().__init__()
         self.config = config
-        neurons = config.n_neurons // config.n_heads
-        self.embedding = nn.Embedding(config.vocab_size, config.width)
-        self.encoder = nn.Parameter(torch.empty(config.n_heads, config.width, neurons))
-        self.encoder_v = nn.Parameter(torch.empty(config.n_heads, config.width, neurons))
-        self.decoder = nn.Parameter(torch.empty(config.n_neurons, config.width))
-        self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+        H, D, N = config.n_heads, config.width, config.n_neurons // config.n_heads
+        self.embedding = nn.Embedding(config.vocab_size, D)
+        self.encoder = nn.Parameter(torch.empty(H, D, N))
+        self.encoder_v = nn.Parameter(torch.empty(H, D, N))
+        self.decoder = nn.Parameter(torch.empty(H * N, D))
+        self.head = nn.Linear(D, config.vocab_size, bias=False)
         self.dropout = nn.Dropout(config.dropout)
         for parameter in self.parameters():
             nn.init.normal_(parameter, std=0.02)
@@ -107,137 +106,90 @@ class BDH(nn.Module):
     ) -> tuple[Tensor, BDHState] | tuple[Tensor, BDHState, list[tuple[Tensor, Tensor]]]:
         """Logits (B, T, vocab_size) for `tokens` (B, T), and the state after them.
 
-        With `return_activity` also, for each layer, the neurons x that attention is about and the
-        neurons y that what it recalled excites, each (n_heads, B, T, neurons per head); x ⊙ y is
-        passed on.
+        With `return_activity` also each layer's x and y, (H, B, T, N); x ⊙ y is passed on.
         """
-        (batch, length), config = tokens.shape, self.config
-        position = state.position if state else 0
-        x = self.normalise(self.embedding(tokens))
-        neurons = config.n_neurons // config.n_heads
-        rotation = rotary_factors(position, length, neurons, ROTARY_BASE, like=x)
-        before = [self.write(s) for s in state.layers] if state else [None] * config.n_layers
-        pending = before[0].vectors.shape[1] if before[0] else 0
-        weights = fading_weights(config, pending, length, like=x)
-        fade = self.fade(pending + length, like=x)
-        layers, activities = [], []
+        config, T = self.config, tokens.shape[1]
+        Dx, Dy, E = self.encoder, self.encoder_v, self.decoder
+        H, D, N = Dx.shape
+        before, position = state or ([None] * config.n_layers, 0)
+        v = self.norm(self.embedding(tokens))  # (B, T, D)
+        U = rotary_factors(position, T, N, ROTARY_BASE, like=v)  # (T, N / 2)
+        age = torch.arange(T, dtype=torch.float64, device=v.device)
+        weights = self.damping(age[:, None] - age).tril(-1).to(v.dtype)  # (H, 1, T, T)
+        left = self.damping(1 + age[:, None]).to(v.dtype)  # (H, 1, T, 1), of ρ at each token
+        layers, activity = [], []
         for synapses in before:
-            potential = self.to_neurons(x.expand(config.n_heads, -1, -1, -1), self.encoder)
-            activity = F.relu(potential)
-            rotated = rotate(activity, rotation)
-            synapses = add_pending(synapses, rotated, x)
-            recalled = self.normalise(recall(synapses, rotated, weights, fade))
-            gate_potential = self.to_neurons(recalled, self.encoder_v)
-            gate = F.relu(gate_potential)
-            if self.training and config.activity_penalty:
-                for potentials in (potential, gate_potential):
-                    excess = F.relu(soft_share(potentials) - config.activity_target)
-                    x = AddLoss.apply(x, config.activity_penalty * excess)
-            firing = self.dropout(activity * gate).view(config.n_heads, batch * length, neurons)
-            update = torch.bmm(firing, self.decoder.view(config.n_heads, neurons, -1)).sum(0)
-            layers.append(synapses)
+            rho = self.write(synapses)  # (H, B, N, D)
+            x = self.activate(by_head(v.expand(H, -1, -1, -1), Dx))  # (H, B, T, N)
+            x_turned = rotate(x, U)
+            a = (x_turned @ x_turned.mT * weights) @ v  # (H, B, T, D)
+            if rho is not None:
+                a = a + x_turned @ rho * left
+            y = self.activate(by_head(self.norm(a), Dy))  # (H, B, T, N)
+            update = by_head(self.dropout(x * y), E.view(H, N, D)).sum(0)  # (B, T, D)
+            layers.append(Synapses(rho, x_turned, v))
             if return_activity:
-                activities.append((activity, gate))
-            x = self.normalise(x + self.normalise(update.view(batch, length, -1)))
-        state = BDHState(layers, position + length)
-        return (self.head(x), state, activities) if return_activity else (self.head(x), state)
+                activity.append((x, y))
+            v = self.norm(v + self.norm(update))
+        state = BDHState(layers, position + T)
+        return (self.head(v), state, activity) if return_activity else (self.head(v), state)
 
-    def normalise(self, x: Tensor) -> Tensor:
-        """LayerNorm without gain or bias."""
-        return F.layer_norm(x, (self.config.width,))
+    def norm(self, v: Tensor) -> Tensor:
+        """LayerNorm over the width, without gain or bias."""
+        return F.layer_norm(v, (self.config.width,))
 
-    def to_neurons(self, x: Tensor, encoder: Tensor) -> Tensor:
-        """x (n_heads, B, T, width) times encoder (n_heads, width, neurons), head by head."""
-        return torch.bmm(x.flatten(1, 2), encoder).unflatten(1, x.shape[1:3])
+    def activate(self, potential: Tensor) -> Tensor:
+        """ReLU; in training so many neurons are active at a price, see `activity_penalty`."""
+        config = self.config
+        if self.training and config.activity_penalty:
+            potential = ActivityPenalty.apply(
+                potential, config.activity_penalty, config.activity_target
+            )
+        return F.relu(potential)
 
-    def fade(self, length: int, like: Tensor) -> Tensor | None:
-        """Damping (n_heads, length) of what is 1, 2, … `length` tokens old; None without."""
-        if not self.config.half_lives:
+    def damping(self, ages: Tensor) -> Tensor:
+        """What each head remembers of tokens so old: (H, 1, *ages.shape), of `ages`' dtype."""
+        half_lives = self.config.half_lives or [math.inf] * self.config.n_heads
+        rates = torch.tensor(half_lives, dtype=ages.dtype, device=ages.device)
+        return torch.exp2(-ages / rates[(...,) + (None,) * (1 + ages.ndim)])
+
+    def write(self, synapses: Synapses | None) -> Tensor | None:
+        """ρ (H, B, N, D) right after the last token that `synapses` have seen."""
+        if synapses is None:
             return None
-        ages = torch.arange(1, length + 1, dtype=torch.float64, device=like.device)
-        rates = torch.tensor(self.config.half_lives, dtype=torch.float64, device=like.device)
-        return torch.exp2(-ages / rates[:, None]).to(like.dtype)
+        rho, x, v = synapses
+        age = torch.arange(v.shape[1], dtype=torch.float64, device=v.device).flip(0)
+        written = (x.mT @ (v * self.damping(age[:, None]).to(v.dtype))).to(v.dtype)
+        left = self.damping(1 + age[:1, None]).to(v.dtype)
+        return written if rho is None else rho * left + written
 
-    def write(self, synapses: Synapses) -> Synapses:
-        """Writes what is pending into ρ, if it is much."""
-        if synapses.activity.shape[2] < FLUSH_EVERY:
-            return synapses
-        nothing = synapses.activity[:, :, :0], synapses.vectors[:, :0]
-        return Synapses(self.fold(synapses), *nothing)
 
-    def fold(self, synapses: Synapses) -> Tensor:
-        """ρ with all that is pending, as seen right after its last token."""
-        rho, activity, vectors = synapses
-        length = activity.shape[2]
-        if not length:
-            return rho
-        fade = self.fade(length, like=vectors)
-        if fade is not None:
-            # The last token is not yet damped, the first one length - 1 times.
-            ages = torch.cat([torch.ones_like(fade[:, :1]), fade[:, :-1]], dim=1).flip(1)
-            activity = activity * ages[:, None, :, None]
-        written = activity.transpose(-1, -2) @ vectors
-        if rho is not None:
-            written += rho if fade is None else rho * fade[:, -1, None, None, None]
-        return written
+def by_head(x: Tensor, weight: Tensor) -> Tensor:
+    """x (H, B, T, columns) times weight (H, columns, rows), head by head."""
+    return torch.bmm(x.flatten(1, 2), weight).unflatten(1, x.shape[1:3])
 
 
 # A potential so far below 0, relative to their root mean square, still counts as nearly active.
 SOFTNESS = 0.3
 
 
-def soft_share(potentials: Tensor) -> Tensor:
-    """About the share of `potentials` (n_heads, B, T, neurons) above 0, with a gradient."""
-    scale = SOFTNESS * potentials.detach().float().square().mean().sqrt()
-    return torch.sigmoid(potentials / scale.to(potentials.dtype)).float().mean()
+class ActivityPenalty(torch.autograd.Function):
+    """Returns `potential` unchanged; in the backward pass its penalty's gradient is added.
 
-
-class AddLoss(torch.autograd.Function):
-    """Returns `x` unchanged; in the backward pass `loss` gets the gradient 1, as if added."""
+    The penalty is `weight` for each share of neurons that is active beyond `target`, softly
+    counted: the mean of sigmoid(potential / scale).
+    """
 
     @staticmethod
-    def forward(ctx, x: Tensor, loss: Tensor) -> Tensor:
-        return x.view_as(x)
+    def forward(ctx, potential: Tensor, weight: float, target: float) -> Tensor:
+        size = potential.numel()
+        scale = SOFTNESS * size**-0.5 * torch.linalg.vector_norm(potential)
+        soft = torch.sigmoid(potential / scale)
+        slope = weight * (soft.mean() > target) / (size * scale)
+        ctx.save_for_backward(soft, slope)
+        return potential.view_as(potential)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        return gradient, torch.ones((), device=gradient.device)
-
-
-def add_pending(synapses: Synapses | None, activity: Tensor, vectors: Tensor) -> Synapses:
-    """The synapses with new tokens' activity and vectors waiting at the end."""
-    if synapses is None:
-        return Synapses(None, activity, vectors)
-    return Synapses(
-        synapses.rho,
-        torch.cat([synapses.activity, activity], dim=2),
-        torch.cat([synapses.vectors, vectors], dim=1),
-    )
-
-
-def fading_weights(config: BDHConfig, pending: int, length: int, like: Tensor) -> Tensor:
-    """Attention's mask (n_heads or 1, 1, T, pending + T) for the last `length` tokens.
-
-    0 from the diagonal on, before it the damping by age.
-    """
-    places = torch.arange(pending + length, dtype=torch.float64, device=like.device)
-    ages = places[pending:, None] - places[None, :]
-    past = (ages > 0)[None]
-    if config.half_lives:
-        rates = torch.tensor(config.half_lives, dtype=torch.float64, device=like.device)
-        past = past * torch.exp2(-ages.clamp(min=0)[None] / rates[:, None, None])
-    return past.to(like.dtype)[:, None]
-
-
-def recall(synapses: Synapses, activity: Tensor, weights: Tensor, fade: Tensor | None) -> Tensor:
-    """What earlier tokens left for the last T ones, whose activity this is: (n_heads, B, T, width).
-
-    From pending tokens by masked scores `activity · activityᵀ`, from before them by reading ρ.
-    """
-    scores = (activity @ synapses.activity.transpose(-1, -2)) * weights
-    recalled = scores @ synapses.vectors
-    if synapses.rho is not None:
-        before = activity @ synapses.rho
-        length = activity.shape[2]
-        recalled += before if fade is None else before * fade[:, None, -length:, None]
-    return recalled
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        soft, slope = ctx.saved_tensors
+        return torch.addcmul(gradient, soft, (1 - soft) * slope), None, None

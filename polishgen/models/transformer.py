@@ -74,7 +74,7 @@ class RollingCache(NamedTuple):
 def rms_norm(x: Tensor) -> Tensor:
     """`x` (..., features) divided by the root of its mean square.
 
-    By way of the vector norm, as `F.rms_norm` on a CPU takes three times as long for one token.
+    By way of the vector norm, which forward and backward takes a sixth less time than `F.rms_norm`.
     """
     wide = x if x.dtype == torch.float64 else x.float()
     norm = torch.linalg.vector_norm(wide, dim=-1, keepdim=True) + torch.finfo(wide.dtype).eps
@@ -114,19 +114,17 @@ class Attention(nn.Module):
         """
         window = self.config.context_length
         heads = self.query_key_value(x).unflatten(-1, (3, self.config.n_heads, -1))
-        qk, (v,) = heads.permute(2, 0, 3, 1, 4).split([2, 1])  # (2, B, H, T, D), (B, H, T, D)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)  # (B, H, T, D) each
         if self.config.qk_norm:
-            qk = rms_norm(qk)
+            q, k = rms_norm(q), rms_norm(k)
         if rotation is not None:
-            qk = rotate(qk, rotation)
-        q, k = qk
+            q, k = rotate(q, rotation), rotate(k, rotation)
         if self.config.residual_scalars:
             first = v if first is None else first
             a, b = self.value_scalars.to(v.dtype)
             v = a * v + b * first
         if past is not None:
-            k = torch.cat([past.keys, k], dim=2)
-            v = torch.cat([past.values, v], dim=2)
+            k, v = torch.cat([past.keys, k], dim=2), torch.cat([past.values, v], dim=2)
         last = slice(max(0, k.shape[2] - (window - 1)), None)
         now = KeyValues(k[:, :, last], v[:, :, last])
         dropout = self.config.dropout if self.training else 0.0
