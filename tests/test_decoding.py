@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,23 @@ def test_the_bundled_models_lose_next_to_nothing(name):
         for rows in (logits, exact)
     ]
     assert abs(losses[0] - losses[1]) < 0.002
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_reports_models_decode_at_full_size(architecture):
+    """76 to 88 million parameters, 100,277 tokens; prints its speed (`pytest -s`)."""
+    torch.manual_seed(0)
+    config = preset_config(architecture, "report", dropout=0.0)
+    model = build_model(config).eval().requires_grad_(False)
+    tokens = np.random.default_rng(0).integers(0, config.vocab_size, 24).tolist()
+    make_decoder(model).step(0)  # quantises the weights
+    decoder, started = make_decoder(model), time.perf_counter()
+    logits = np.array([decoder.step(token) for token in tokens])
+    speed = len(tokens) / (time.perf_counter() - started)
+    print(f"\n{architecture}: {speed:.0f} tokens per second, {decoder.way}")
+    exact = float64_logits(model, tokens).numpy()
+    assert np.square(logits - exact).mean() < 0.05**2 * exact.var()
 
 
 def test_other_precisions_decode_through_pytorch():
