@@ -43,7 +43,7 @@ LOWEST_TEMPERATURE = 1e-9
 def candidates(
     logits: np.ndarray, seen: np.ndarray, config: SamplingConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens that may come next (n,), ascending, and their weights (n,) float64, at most 1.
+    """Tokens that may come next (n,), ascending, and their weights (n,) float64, from 0 to 1.
 
     logits: (V,), -inf allowed where a token must not come. seen: (V,) bool, the tokens that the
     repetition penalty counts. `PolishgenError` if no token is possible or a logit is NaN.
@@ -57,15 +57,25 @@ def candidates(
         raise PolishgenError("the model's logits are not finite: its weights are damaged")
     if config.temperature == 0.0:
         return logits.argmax(keepdims=True), np.ones(1)
-    exponents = (logits - top) / max(config.temperature, LOWEST_TEMPERATURE)
-    # Top-p counts what min-p would drop; else a little less than min-p's border is enough.
-    lowest = math.log(config.min_p) - 1e-9 if config.min_p and config.top_p == 1.0 else -745.2
-    tokens = np.flatnonzero(exponents >= lowest)
-    weights = np.exp(exponents[tokens])
-    kept = keep_top_k(weights, config.top_k)
-    kept &= keep_top_p(np.where(kept, weights, 0.0), config.top_p)
-    kept &= weights >= config.min_p
-    return tokens[kept], weights[kept]
+    logits -= top
+    logits /= max(config.temperature, LOWEST_TEMPERATURE)
+    if config.min_p and config.top_p == 1.0:
+        # A little less than min-p's border; top-p would count what is dropped here.
+        tokens = np.flatnonzero(logits >= math.log(config.min_p) - 1e-9)
+        logits = logits[tokens]
+    else:
+        tokens = np.arange(len(logits))
+    weights = np.exp(logits)
+    if config.top_k:
+        kept = keep_top_k(weights, config.top_k)
+        tokens, weights = tokens[kept], weights[kept]
+    if config.top_p < 1.0:
+        kept = keep_top_p(weights, config.top_p)
+        tokens, weights = tokens[kept], weights[kept]
+    if config.min_p:
+        kept = weights >= config.min_p
+        tokens, weights = tokens[kept], weights[kept]
+    return tokens, weights
 
 
 def keep_top_k(weights: np.ndarray, k: int) -> np.ndarray:

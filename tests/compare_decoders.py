@@ -34,6 +34,7 @@ from polishgen.models.transformer import TransformerConfig
 Decode = Callable[[int, int], float]
 GPT: TransformerConfig = preset_config("transformer", "compact")
 PROMPT = (1, 2, 3, 4)
+TOP_K = 40
 random = np.random.default_rng(0)
 
 
@@ -51,7 +52,9 @@ def ours() -> Decode:
     lm = LanguageModel("random", model, load(bundled_names()[0]).tokenizer, {})
 
     def decode(tokens: int, seed: int) -> float:
-        *_, last = pieces = list(lm.stream("Ala", max_new_tokens=tokens, seed=seed, min_p=0.0))
+        *_, last = pieces = list(
+            lm.stream("Ala", max_new_tokens=tokens, seed=seed, min_p=0.0, top_k=TOP_K)
+        )
         return len(pieces) / last.seconds
 
     return decode
@@ -99,7 +102,7 @@ def ctranslate2_int8(folder: Path) -> Decode:
             [[names[token] for token in PROMPT]],
             max_length=tokens,
             min_length=tokens,
-            sampling_topk=0,
+            sampling_topk=TOP_K,
             include_prompt_in_result=False,
         )
         return len(result.sequences_ids[0]) / (time.perf_counter() - started)
@@ -170,7 +173,8 @@ def llama_cpp_q8_0(file: Path) -> Decode:
             "prompt": list(PROMPT),
             "n_predict": tokens,
             "seed": seed,
-            "samplers": ["temperature"],
+            "samplers": ["top_k", "temperature"],
+            "top_k": TOP_K,
             "temperature": 1.0,
             "ignore_eos": True,
             "cache_prompt": False,
