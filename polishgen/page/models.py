@@ -15,12 +15,18 @@ from polishgen.parameters import check, choice
 from polishgen.tokenizer import Tokenizer
 
 
+def served_names() -> tuple[str, ...]:
+    """Names of the models to serve: those configured, and the bundled ones' chorus beside them."""
+    names = configured_models()
+    return (*names, CHORUS) if names == bundled_names() and len(names) > 1 else names
+
+
 @lru_cache(maxsize=1)
 def models() -> dict[str, LanguageModel]:
-    """All configured models by name, loaded side by side and warmed up by two tokens each.
+    """All models of `served_names`, loaded side by side and warmed up by two tokens each.
 
-    The chorus of the bundled models comes last, where they are what is served. torch gets one
-    thread, as two visitors are served at once. `CheckpointError` where there is no model at all.
+    torch gets one thread, as two visitors are served at once. `CheckpointError` where there is no
+    model at all.
     """
     torch.set_num_threads(1)
     names = configured_models()
@@ -28,7 +34,7 @@ def models() -> dict[str, LanguageModel]:
         raise CheckpointError(NO_MODELS)
     with ThreadPoolExecutor(max_workers=len(names)) as pool:
         loaded = dict(zip(names, pool.map(lambda name: warmed(load(name)), names), strict=True))
-    if names == bundled_names() and len(names) > 1:
+    if served_names() != names:
         loaded[CHORUS] = warmed(chorus_of(list(loaded.values())))
     return loaded
 
