@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from conftest import save_tiny_checkpoint
@@ -11,6 +12,7 @@ from polishgen import checkpoint
 from polishgen.__main__ import main
 from polishgen.checkpoint import save_checkpoint
 from polishgen.chorus import chorus_of
+from polishgen.decoding import make_decoder
 from polishgen.errors import CheckpointError, ParameterError
 from polishgen.evaluation import text_loss
 from polishgen.models import ARCHITECTURES, build_model, preset_config
@@ -64,6 +66,21 @@ def test_it_is_a_model_like_the_others(bundled):
             logits, state = chorus.model(token, state)
             parts.append(logits)
     assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-3)
+
+
+def test_its_decoder_steps_all_models_and_can_be_copied(bundled):
+    chorus = polishgen.load("chorus")
+    tokens = chorus.tokenizer.encode(TEXT)[:60]
+    decoder = make_decoder(chorus.model)
+    members = [make_decoder(model) for model in chorus.model.models]
+    first = np.mean([member.prefill(tokens[:40]) for member in members], axis=0)
+    assert np.allclose(decoder.prefill(tokens[:40]), first, atol=1e-6)
+    copy = decoder.copy()
+    copy.step(5)
+    for token in tokens[40:]:
+        expected = np.mean([member.step(token) for member in members], axis=0)
+        assert np.allclose(decoder.step(token), expected, atol=1e-6)
+    assert not np.allclose(copy.step(tokens[-1]), expected, atol=1e-6)
 
 
 def test_it_is_better_than_the_mean_of_its_models(bundled):

@@ -153,7 +153,7 @@ def recall_and_write(rho, x, v, scale, a):
 
 @compiled
 def fire(weights, head, x, a, update):
-    """update (D,) += E y, where y = ReLU(Dy a) ⊙ x."""
+    """update (D,) += E (x ⊙ y), where y = ReLU(Dy a)."""
     neurons, y = np.empty(len(x), np.int32), np.empty(len(x), np.float32)
     count = 0
     for n in range(len(x)):
@@ -162,7 +162,7 @@ def fire(weights, head, x, a, update):
     multiply_rows(weights.Dy, head, neurons[:count], a, y)
     firing = 0
     for j in range(count):
-        n, gate = neurons[j], y[j]
-        neurons[firing], y[firing] = n, gate * x[n]
-        firing += gate > 0
+        n, both = neurons[j], x[neurons[j]] * y[j]
+        neurons[firing], y[firing] = n, both
+        firing += both > 0
     add_rows(weights.E, head, neurons[:firing], y, update)

@@ -148,10 +148,10 @@ class BDH(nn.Module):
         return F.relu(potential)
 
     def damping(self, ages: Tensor) -> Tensor:
-        """What each head remembers of tokens so old: (H, 1, *ages.shape), of `ages`' dtype."""
+        """What each head keeps of tokens so old: (H, 1, rows, columns) for ages (rows, columns)."""
         half_lives = self.config.half_lives or [math.inf] * self.config.n_heads
-        rates = torch.tensor(half_lives, dtype=ages.dtype, device=ages.device)
-        return torch.exp2(-ages / rates[(...,) + (None,) * (1 + ages.ndim)])
+        half_lives = torch.tensor(half_lives, dtype=ages.dtype, device=ages.device)
+        return torch.exp2(-ages / half_lives[:, None, None, None])
 
     def write(self, synapses: Synapses | None) -> Tensor | None:
         """ρ (H, B, N, D) right after the last token that `synapses` have seen."""
