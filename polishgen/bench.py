@@ -23,6 +23,7 @@ from polishgen.models import build_model, preset_config
 from polishgen.parameters import GenerationConfig, Record, number
 
 PROMPT = "Pewnego razu młody książe"
+TEN_WORDS = "Wieczorem nad rzeką siedziała stara kobieta i patrzyła na wodę"
 
 
 class BenchConfig(Record):
@@ -48,7 +49,7 @@ class DecodingSpeed:
 
 
 def measure_decoding(
-    lm: LanguageModel, new_tokens: int = 200, repeats: int = 3, prompt: str = PROMPT
+    lm: LanguageModel, new_tokens: int = 200, repeats: int = 3, prompt: str = TEN_WORDS
 ) -> list[DecodingSpeed]:
     """Decodes `new_tokens` in each way, in turn, `repeats` times, the report's slow way once.
 
