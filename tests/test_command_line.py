@@ -13,6 +13,7 @@ from polishgen.errors import CheckpointError, ParameterError
 from polishgen.parameters import GenerationConfig, Int, Record
 
 COMMANDS = (
+    "app",
     "polishgen.__main__",
     "training.bench",
     "training.evaluate",
