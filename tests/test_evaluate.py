@@ -4,6 +4,7 @@ import json
 import lzma
 import math
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from polishgen.sampling import SAMPLING_PRESETS
 from training import evaluate, readme
 from training import samples as samples_page
 from training.corpus.cleaning import Document
-from training.measures import compressors, report_samples, samples, text_figures
+from training.measures import compressors, samples, text_figures
 from training.measures.copying import (
     compared,
     copied_share,
@@ -30,7 +31,13 @@ from training.measures.copying import (
     shared_lengths,
 )
 from training.measures.held_out import CorpusTexts, measure_kinds, read_corpus
-from training.measures.real_words import clustered_share, is_real, real_word_share, wilson_interval
+from training.measures.real_words import (
+    REPORT_COUNTS,
+    clustered_share,
+    is_real,
+    real_word_share,
+    wilson_interval,
+)
 from training.measures.repetition import distinct, longest_loop
 from training.measures.text_figures import PASSAGE_WORDS, PASSAGES, all_figures, human_sets
 from training.measures.words import passages_of, words_of, words_written
@@ -315,49 +322,29 @@ def test_the_loss_is_over_all_of_the_held_out_text_kind_by_kind(corpus, tiny_cor
 
 # --- the report ------------------------------------------------------------------------------
 
-REPORT = """## Transformer
-**Sieć (Transformer):**
-```python
-print("nie to")
-```
-```
-Sample generation:
-Pies krzmuł.
-```
-| **GRU** | 1 |
-**Transformer Model:**
 
-```
-Dom, brzdąkłąg i rzeka
-stoi.
-```
-### Dragon Hatchling
-```
-Kot śpi
-```
-"""
+def last_samples(report: str) -> dict[str, str]:
+    """The last code block without a language under each model's heading or bold line."""
+    models = {"gru": "gru", "transformer": "transformer", "dragon hatchling": "bdh"}
+    samples, model, block = {}, None, None
+    for line in report.splitlines():
+        if line.startswith("```"):
+            if block and block[0] == "```" and model:
+                samples[model] = "\n".join(block[1:]).removeprefix("Sample generation:")
+            block = [line.strip()] if block is None else None
+        elif block is not None:
+            block.append(line)
+        elif line.startswith(("#", "**")):
+            named = re.search("|".join(models), line.lower())
+            model = models[named.group()] if named else model
+    return samples
 
 
-def test_the_reports_last_sample_of_each_model_counts(tmp_path):
-    (tmp_path / "report.txt").write_text(REPORT, encoding="utf-8")
-    shares = report_samples.report_shares(tmp_path)
-    assert {name: (s.share, s.count) for name, s in shares.items()} == {
-        "transformer": (0.75, 4),
-        "bdh": (1.0, 2),
-    }
-    assert next(report_samples.find_samples(REPORT)) == ("transformer", "Pies krzmuł.")
-
-
-def test_the_counts_kept_are_those_of_the_report(tmp_path):
-    kept = report_samples.report_shares(tmp_path)
-    assert {name: round(100 * s.share) for name, s in kept.items()} == {
-        "gru": 36,
-        "transformer": 55,
-        "bdh": 52,
-    }
-    if not list((report_samples.SHARED / "seed").glob("*.txt")):
-        pytest.skip(f"the report is not in {report_samples.SHARED / 'seed'}")
-    assert report_samples.report_shares() == kept
+def test_the_counts_of_the_report_are_those_of_its_samples(shared):
+    (report,) = (shared / "seed").glob("*.txt")
+    for model, text in last_samples(report.read_text(encoding="utf-8")).items():
+        counted = real_word_share([words_of(text)])
+        assert clustered_share([REPORT_COUNTS[model]]) == counted
 
 
 # --- the command -----------------------------------------------------------------------------

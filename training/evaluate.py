@@ -24,8 +24,12 @@ from polishgen.language_model import CHORUS, LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS
 from training.measures.compressors import compressor_rows
 from training.measures.held_out import MAIN_KIND, CorpusTexts, measure_kinds, read_corpus
-from training.measures.real_words import dictionary, real_word_share
-from training.measures.report_samples import report_shares
+from training.measures.real_words import (
+    REPORT_COUNTS,
+    clustered_share,
+    dictionary,
+    real_word_share,
+)
 from training.measures.samples import (
     GENRE_PROMPTS,
     NEW_TOKENS,
@@ -155,7 +159,6 @@ def evaluate(lms: Sequence[LanguageModel], corpus: CorpusTexts, keep: bool = Fal
         "human": human_rows[None],
         "human_by_genre": {genre: row for genre, row in human_rows.items() if genre},
     }
-    report = report_shares()
     for model, sets in zip(models, rows, strict=True):
         evaluation = {
             **shared,
@@ -163,8 +166,8 @@ def evaluate(lms: Sequence[LanguageModel], corpus: CorpusTexts, keep: bool = Fal
             "genres": {genre: row for (genre, _), row in sets.items() if genre},
             "first_sample": first_sample(model.lm),
         }
-        if model.lm.architecture in report:
-            evaluation["report"] = {"real_words": asdict(report[model.lm.architecture])}
+        if counts := REPORT_COUNTS.get(model.lm.architecture):
+            evaluation["report"] = {"real_words": asdict(clustered_share([counts]))}
         main = model.held_out[MAIN_KIND]
         measured = {
             "parameters": model.lm.parameters,

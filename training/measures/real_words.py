@@ -16,6 +16,8 @@ import morfeusz2
 from polishgen.errors import ParameterError
 
 MIN_LETTERS = 2
+# (real words, words) in the last sample that the report shows of each of its models.
+REPORT_COUNTS = {"gru": (76, 209), "transformer": (212, 384), "bdh": (82, 157)}
 # Standard normal quantile of a 95 % interval.
 Z = 1.959964
 
