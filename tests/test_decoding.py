@@ -1,6 +1,7 @@
 """Compiled decoders against the float64 models, and the promises that every decoder makes."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -216,6 +217,7 @@ def test_while_code_is_compiled_pytorch_decodes(monkeypatch):
         assert go_on.wait(20)
         asked_for.append(model.config.architecture)
 
+    monkeypatch.setattr(decoder, "compile_elsewhere", lambda architecture: None)
     monkeypatch.setattr(decoder, "compiled_code", slowly)
     thread = compile_in_background()
     assert make_decoder(model).way == "PyTorch"
@@ -224,6 +226,25 @@ def test_while_code_is_compiled_pytorch_decodes(monkeypatch):
     assert sorted(asked_for) == sorted(ARCHITECTURES)
     monkeypatch.undo()
     assert make_decoder(model).way == "compiled"
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_fills_the_cache(tmp_path, monkeypatch):
+    """From any folder, once; after that the step is fetched and not compiled."""
+    from polishgen.decoding import cache
+
+    package = tmp_path / "site" / "polishgen"
+    shutil.copytree(Path(polishgen.__file__).parent, package, ignore=lambda *_: ["__pycache__"])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(package.parent))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    folder = package / "decoding" / "__pycache__" / cache.FOLDER.name
+    monkeypatch.setattr(cache, "FOLDER", folder)
+    folder.mkdir(parents=True)
+    decoder.compile_elsewhere("gru")
+    assert (folder / "gru.done").exists() and list(folder.rglob("*.nbc"))
+    monkeypatch.setattr(decoder.subprocess, "run", None)
+    decoder.compile_elsewhere("gru")
 
 
 WITHOUT = """

@@ -1,4 +1,4 @@
-"""Where compiled code is kept: compiled once per machine and version of this folder.
+"""Where compiled code is kept: compiled once per processor and version of Numba and this folder.
 
 Numba's own cache looks at a function's file alone and would miss a change in a file that it calls
 into, so the cache lies in a folder that is named after the sources of all. It is inside the package
@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import llvmlite.binding
 import numba
 
 SOURCES = Path(__file__).parent
@@ -20,7 +21,7 @@ SOURCES = Path(__file__).parent
 
 def cache_folder() -> Path | None:
     """The folder for these sources, made if missing; None where nothing is writable."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.binding.get_host_cpu_name()}".encode())
     for path in sorted(SOURCES.glob("*.py")):
         digest.update(path.read_bytes())
     user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()

@@ -5,6 +5,8 @@ else, and everything where Numba is missing, by the PyTorch model itself.
 """
 
 import copy
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Sequence
@@ -169,13 +171,43 @@ def compile_in_background() -> threading.Thread:
     def run() -> None:
         for architecture in STEPS:
             try:
-                compiled_code(build_model(preset_config(architecture, "compact", vocab_size=2)))
+                compile_elsewhere(architecture)
+                compile_step(architecture)
             finally:
                 compiling.discard(architecture)
 
     thread = threading.Thread(target=run, name="compile", daemon=True)
     thread.start()
     return thread
+
+
+def compile_step(architecture: str) -> None:
+    """Compiles an architecture's step, or fetches it from the cache."""
+    compiled_code(build_model(preset_config(architecture, "compact", vocab_size=2)))
+
+
+ELSEWHERE = """
+import sys
+sys.path = sys.argv[2:]
+from polishgen.decoding.decoder import compile_step
+compile_step(sys.argv[1])
+"""
+
+
+def compile_elsewhere(architecture: str) -> None:
+    """Lets another process fill the cache: the compiler would hold this one's interpreter lock.
+
+    Nothing to do if it has been filled before, or if there is none.
+    """
+    try:
+        from polishgen.decoding.cache import FOLDER
+    except ImportError:
+        return
+    done = FOLDER and FOLDER / f"{architecture}.done"
+    if done and not done.exists():
+        command = [sys.executable, "-c", ELSEWHERE, architecture, *sys.path]
+        if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            done.touch()
 
 
 def quantised_weights(code: ModuleType, model: nn.Module) -> Any:
