@@ -64,6 +64,8 @@ def measure_decoding(
     if (way := make_decoder(lm.model).way) != "PyTorch":
         ways = {way: make_decoder} | ways
     runs: dict[str, list[list[Piece]]] = {name: [] for name in ways}
+    for decoder in ways.values():
+        next(stream_pieces(decoder(lm.model), lm.tokenizer, prompt, config))  # warm-up
     for repeat in range(repeats):
         for name, decoder in ways.items():
             if repeat and decoder is WindowDecoder:
