@@ -23,7 +23,7 @@ def served_names() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def models() -> dict[str, LanguageModel]:
-    """All models of `served_names`, loaded side by side and warmed up by two tokens each.
+    """All models of `served_names`, loaded side by side.
 
     torch gets one thread, as two visitors are served at once. `CheckpointError` where there is no
     model at all.
@@ -33,16 +33,10 @@ def models() -> dict[str, LanguageModel]:
     if not names:
         raise CheckpointError(NO_MODELS)
     with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        loaded = dict(zip(names, pool.map(lambda name: warmed(load(name)), names), strict=True))
+        loaded = dict(zip(names, pool.map(load, names), strict=True))
     if served_names() != names:
-        loaded[CHORUS] = warmed(chorus_of(list(loaded.values())))
+        loaded[CHORUS] = chorus_of(list(loaded.values()))
     return loaded
-
-
-def warmed(model: LanguageModel) -> LanguageModel:
-    """A model that has already written a token, so that the first visitor does not wait for it."""
-    model.generate("Pewnego razu", max_new_tokens=2, seed=0)
-    return model
 
 
 def names() -> tuple[str, ...]:

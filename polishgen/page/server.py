@@ -50,6 +50,8 @@ TABS = ("write", "arena", "compare", "inside", "about")
 LINE = Line(places=2, longest=100)
 LARGEST_BODY = 2**18
 EXAMPLE_TOKENS, EXAMPLE_SEED = 90, 3
+# Compiled decoders are waited for so long, which is enough where they have been compiled before.
+LOADING_SECONDS = 1.5
 
 Work = Callable[[dict], Iterator[Event]]
 
@@ -82,8 +84,8 @@ ANSWERS: dict[str, Callable[[dict], object]] = {
 def build_page() -> gr.Server:
     """The server with all its routes; loads the models first, and writes the example."""
     models()
-    # Only now: a process that ends while the compiler works is aborted.
-    compile_in_background()
+    # Only now: a process that ends while code is loaded is aborted.
+    compile_in_background().join(LOADING_SECONDS)
     server = gr.Server(docs_url=None, redoc_url=None, openapi_url=None)
     api.add_endpoints(server, LINE)
     server.add_middleware(SmallBodies)
