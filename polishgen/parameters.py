@@ -9,15 +9,16 @@ from numbers import Integral, Real
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     confloat,
     conint,
-    constr,
 )
 
 from polishgen.errors import ParameterError
@@ -46,9 +47,20 @@ def number(kind: type, **limits: float) -> Any:
     return Annotated[constrained, BeforeValidator(plain_number)]
 
 
+@lru_cache
 def string(max_length: int) -> Any:
-    """The type of a str of at most so many characters."""
-    return constr(strict=True, max_length=max_length)
+    """The type of a str of at most so many characters.
+
+    Any characters: pydantic's own refuses lone surrogates, which browsers and terminals can send.
+    """
+
+    def short(value: object) -> str:
+        if not isinstance(value, str) or len(value) > max_length:
+            raise ValueError("too long, or no str")
+        return value
+
+    schema = {"type": "string", "maxLength": max_length}
+    return Annotated[Any, AfterValidator(short), WithJsonSchema(schema)]
 
 
 def choice(*names: str) -> Any:
