@@ -11,10 +11,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from polishgen.errors import ParameterError
 from polishgen.language_model import LanguageModel
-from polishgen.models.bdh import BDH
+from polishgen.models.bdh import BDH, ROTARY_BASE
+from polishgen.models.gru import GRU
+from polishgen.models.rotary import rotary_factors, rotate
+from polishgen.models.transformer import RollingCache, Transformer
 from polishgen.parameters import check, number
 from polishgen.tokenizer import StreamingDecoder
 
@@ -77,6 +81,74 @@ def whole_characters(lm: LanguageModel, tokens: Sequence[int]) -> list[tuple[lis
     if pending:
         runs.append((pending, decoder.flush()))
     return runs
+
+
+@torch.inference_mode()
+def memory_weights(lm: LanguageModel, tokens: Sequence[int]) -> Tensor:
+    """What of each token the model's memory gives it as it reads the last one, of 1 or more.
+
+    (n_layers, n_heads, T) shares for the last T `tokens`, all that the model remembers of them:
+    - Transformer: attention weights, which sum to 1 over the tokens.
+    - BDH: a token's part in a = ρ x, what the last token's x reads from the synapses: the length
+      along a of what that token wrote there, as a share of a's own. Sums to 1, parts may be
+      negative, and the last token recalls nothing of itself.
+    - GRU, one head: the share of the state that was written at that token and has passed all update
+      gates since, the mean over units. The start state's zeros keep what is missing to 1.
+
+    `ParameterError` for a model of another architecture.
+    """
+    remember = MEMORIES.get(lm.architecture)
+    if remember is None:
+        raise ParameterError("model", lm.name, "one of " + ", ".join(MEMORIES))
+    return remember(lm.model, torch.tensor(tokens, device=next(lm.model.parameters()).device))
+
+
+def attention_weights(model: Transformer, tokens: Tensor) -> Tensor:
+    """softmax(q kᵀ / √d) of the last token, in each layer and head, over one window."""
+    _, state = model(tokens[None, 1 - model.config.context_length :])
+    layers = state.layers if isinstance(state, RollingCache) else state.older
+    scores = [layer.queries @ layer.keys.mT / layer.keys.shape[-1] ** 0.5 for layer in layers]
+    return torch.stack(scores)[:, 0, :, 0].softmax(-1)
+
+
+def synapse_weights(model: BDH, tokens: Tensor) -> Tensor:
+    """(x_t · Uᵃ x_s) v_s along their sum a, in each layer and head; `a` tokens lie between."""
+    _, _, activity = model(tokens[None], return_activity=True)
+    n_heads, width, neurons = model.encoder.shape
+    v = F.layer_norm(model.embedding(tokens), (width,))
+    turn = rotary_factors(0, len(tokens), neurons, ROTARY_BASE, like=v)
+    age = torch.arange(len(tokens), device=v.device).flip(0)
+    half_lives = torch.tensor(model.config.half_lives or [math.inf] * n_heads, device=v.device)
+    left = torch.exp2(-age / half_lives[:, None]).to(v.dtype) * (age > 0)
+    shares = []
+    for x, y in activity:
+        turned = rotate(x, turn)[:, 0]
+        scores = (turned @ turned[:, -1, :, None])[..., 0] * left  # (n_heads, T)
+        a = scores @ v
+        shares.append(scores * (a @ v.mT) / a.square().sum(-1, keepdim=True).clamp(min=1e-30))
+        update = (x * y)[:, 0].transpose(0, 1).flatten(1) @ model.decoder
+        v = F.layer_norm(v + F.layer_norm(update, (width,)), (width,))
+    return torch.stack(shares)
+
+
+def gate_weights(model: GRU, tokens: Tensor) -> Tensor:
+    """(1 - z_s) z_{s+1} … z_t, the mean over units, in each layer; z are the update gates."""
+    x, shares = model.embedding(tokens), []
+    for w_i, w_h, b_i, b_h in model.gru.all_weights:
+        h, states, gates = torch.zeros_like(w_h[0]), [], []
+        for given in F.linear(x, w_i, b_i):
+            (r, z, n), (r_h, z_h, n_h) = given.chunk(3), F.linear(h, w_h, b_h).chunk(3)
+            z = torch.sigmoid(z + z_h)
+            h = (1 - z) * torch.tanh(n + torch.sigmoid(r + r_h) * n_h) + z * h
+            states.append(h)
+            gates.append(z)
+        x, z = torch.stack(states), torch.stack(gates)
+        passed = torch.cat([z[1:], torch.ones_like(z[:1])]).flip(0).cumprod(0).flip(0)
+        shares.append(((1 - z) * passed).mean(1)[None])
+    return torch.stack(shares)
+
+
+MEMORIES = {"transformer": attention_weights, "bdh": synapse_weights, "gru": gate_weights}
 
 
 @dataclass(frozen=True)

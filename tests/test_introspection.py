@@ -8,15 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polishgen import introspection
+from polishgen.chorus import chorus_of
 from polishgen.errors import ParameterError
 from polishgen.introspection import (
     NeuronActivity,
+    memory_weights,
     neuron_activity,
     read_tokens,
     token_selective_neurons,
 )
 from polishgen.language_model import LanguageModel
-from polishgen.models import build_model
+from polishgen.models import build_model, preset_config
 from polishgen.models.bdh import BDHConfig
 from polishgen.models.gru import GRUConfig
 from polishgen.normalise import normalise
@@ -143,6 +145,128 @@ def test_neurons_agree_with_the_formulas_written_out():
             assert activity.shares[key][layer] == pytest.approx(sum(values) / len(values))
         vectors = following
     assert "".join(activity.texts) == text
+
+
+def tiny_transformer(**changes) -> LanguageModel:
+    tokenizer = tiny_tokenizer()
+    config = preset_config("transformer", "compact").replace(
+        vocab_size=tokenizer.n_vocab, width=8, n_layers=2, n_heads=2, **changes
+    )
+    torch.manual_seed(2)
+    model = build_model(config).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.5)
+    return LanguageModel("tiny", model.eval(), tokenizer, {})
+
+
+@pytest.mark.parametrize("context", [64, 8])
+def test_attention_weights_are_a_softmax_over_the_window(context: int):
+    lm, tokens = tiny_transformer(context_length=context), list(range(60, 75))
+    weights = memory_weights(lm, tokens)
+    tokens = tokens[1 - context :]
+    assert weights.shape == (2, 2, len(tokens))
+    assert weights.sum(-1) == pytest.approx(torch.ones(2, 2).double())
+    # The first layer, written out.
+    block = lm.model.blocks[0]
+
+    def rms(v: torch.Tensor) -> torch.Tensor:
+        return v / torch.sqrt((v**2).sum() / len(v))
+
+    def turned(v: torch.Tensor, position: int) -> torch.Tensor:
+        out = torch.empty_like(v)
+        for pair in range(len(v) // 2):
+            angle = torch.tensor(position * 10_000.0 ** (-2 * pair / len(v))).double()
+            a, b = v[2 * pair], v[2 * pair + 1]
+            out[2 * pair] = a * angle.cos() - b * angle.sin()
+            out[2 * pair + 1] = a * angle.sin() + b * angle.cos()
+        return out
+
+    vectors = [rms(lm.model.embedding.weight[token].detach()) for token in tokens]
+    if hasattr(block, "residual_scalars"):
+        vectors = [sum(block.residual_scalars) * v for v in vectors]
+    projected = [block.attention.query_key_value(rms(v)).detach() for v in vectors]
+    for head in range(2):
+        query = turned(rms(projected[-1][4 * head : 4 * head + 4]), len(tokens) - 1)
+        keys = [turned(rms(p[8 + 4 * head : 12 + 4 * head]), i) for i, p in enumerate(projected)]
+        scores = [math.exp(query @ key / 2) for key in keys]
+        expected = [score / sum(scores) for score in scores]
+        assert weights[0, head].tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_learned_positions_have_attention_weights_too():
+    lm = tiny_transformer(context_length=16, positions="learned", norm="layer", qk_norm=False)
+    weights = memory_weights(lm, list(range(60, 90)))
+    assert weights.shape == (2, 2, 15)
+    assert weights.sum(-1) == pytest.approx(torch.ones(2, 2).double())
+
+
+def test_synapse_weights_are_parts_of_what_is_read():
+    lm = tiny_bdh()
+    tokens = list(range(60, 72))
+    weights = memory_weights(lm, tokens)
+    assert weights.shape == (3, 2, 12)
+    assert weights.sum(-1) == pytest.approx(torch.ones(3, 2).double())
+    assert not weights[..., -1].any()
+    # Read without what one token wrote, the first layer's ρ lacks that token's part.
+    v = torch.nn.functional.layer_norm(lm.model.embedding.weight[tokens], (8,)).detach()
+    for head in range(2):
+        x = torch.relu(v @ lm.model.encoder[head]).detach()
+        half_life = lm.model.config.half_lives[head]
+        whole = read_synapses(x, v, half_life)
+        lacking = [whole - read_synapses(x, v, half_life, without=s) for s in range(11)]
+        parts = [float(part @ whole / (whole @ whole)) for part in lacking]
+        assert weights[0, head].tolist() == pytest.approx([*parts, 0.0])
+
+
+def read_synapses(x, v, half_life: float, without: int | None = None) -> torch.Tensor:
+    """What the last of `x` (T, 16) reads from ρ, token by token, pairs of neurons as complex ones.
+
+    ρ turns the other way and fades as the text goes on.
+    """
+    pairs = torch.view_as_complex(x.reshape(-1, 8, 2))
+    angles = (2.0**16) ** (-torch.arange(0, 16, 2).double() / 16)
+    turn = torch.polar(torch.full((8,), 2.0 ** (-1 / half_life)).double(), -angles)[:, None]
+    rho = torch.zeros(8, 8, dtype=torch.complex128)
+    for s in range(len(v) - 1):
+        if s != without:
+            rho = rho + pairs[s, :, None] * v[s]
+        rho = rho * turn
+    return (pairs[-1].conj()[:, None] * rho).real.sum(0)
+
+
+def test_gate_weights_say_what_is_left_in_the_state(gru: LanguageModel):
+    tokens = list(range(60, 75))
+    weights = memory_weights(gru, tokens)
+    assert weights.shape == (1, 1, 15) and weights.min() >= 0 and weights.sum() < 1
+    # With a state that keeps nothing but what one token writes, units hold just that share of it.
+    rows = gru.model.embedding.weight[tokens]
+    w_i, w_h, b_i, b_h = gru.model.gru.all_weights[0]
+    h, gates, candidates = torch.zeros(8).double(), [], []
+    for row in rows:
+        i, k = w_i @ row + b_i, w_h @ h + b_h
+        z = 1 / (1 + torch.exp(-(i + k)[8:16]))
+        n = torch.tanh(i[16:] + k[16:] / (1 + torch.exp(-(i + k)[:8])))
+        h = (1 - z) * n + z * h
+        gates.append(z)
+        candidates.append(n)
+    _, state = gru.model(torch.tensor([tokens]))
+    assert torch.allclose(h, state[0, 0])
+    total = torch.zeros(8).double()
+    for s in range(15):
+        left = 1 - gates[s]
+        for later in gates[s + 1 :]:
+            left = left * later
+        assert weights[0, 0, s] == pytest.approx(left.mean().item())
+        total += left * candidates[s]
+    assert torch.allclose(total, h)
+
+
+def test_memory_of_one_token_and_of_what_has_none(gru: LanguageModel):
+    for lm in (gru, tiny_bdh(), tiny_transformer()):
+        assert memory_weights(lm, [65]).shape[-1] == 1
+    with pytest.raises(ParameterError, match="model"):
+        memory_weights(chorus_of([gru, tiny_gru()]), [65])
 
 
 def test_neurons_are_the_same_however_the_text_is_cut(monkeypatch):

@@ -57,11 +57,12 @@ class TransformerConfig(Record):
 class KeyValues(NamedTuple):
     """Keys and values in one layer of past tokens that the next one sees, up to a window less one.
 
-    Each (B, n_heads, tokens, width / n_heads).
+    Each (B, n_heads, tokens, width / n_heads). `queries`: the last token's, for who looks inside.
     """
 
     keys: Tensor
     values: Tensor
+    queries: Tensor
 
 
 class RollingCache(NamedTuple):
@@ -126,7 +127,7 @@ class Attention(nn.Module):
         if past is not None:
             k, v = torch.cat([past.keys, k], dim=2), torch.cat([past.values, v], dim=2)
         last = slice(max(0, k.shape[2] - (window - 1)), None)
-        now = KeyValues(k[:, :, last], v[:, :, last])
+        now = KeyValues(k[:, :, last], v[:, :, last], q[:, :, -1:])
         dropout = self.config.dropout if self.training else 0.0
         causal = past is None and x.shape[1] <= window
         if causal and torch.is_grad_enabled() and x.device.type == "cpu" and not dropout:
