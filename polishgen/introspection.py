@@ -6,7 +6,7 @@ they make whole characters; the bits of a group are those of its tokens together
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -42,16 +42,22 @@ class ReadToken:
     alternatives: tuple[tuple[str, float], ...]
 
 
-def read_tokens(lm: LanguageModel, text: str, n_alternatives: int = 8) -> list[ReadToken]:
+def read_tokens(lm: LanguageModel, text: str, n_alternatives: int = 8) -> Iterator[ReadToken]:
     """How `lm` reads `text`, at least one character long: the texts joined make it up again.
 
-    Lone surrogates come back as U+FFFD.
+    It is read a chunk at a time, as tokens are asked for. Lone surrogates come back as U+FFFD.
     """
     n_alternatives = check(
         "n_alternatives", n_alternatives, number(int, ge=1, le=lm.tokenizer.n_vocab)
     )
-    tokens = lm.text_tokens(text)
+    return read_chunks(lm, lm.text_tokens(text), n_alternatives)
+
+
+def read_chunks(lm: LanguageModel, tokens: list[int], n_alternatives: int) -> Iterator[ReadToken]:
+    """The ReadTokens of `read_tokens`."""
     bits, ranks, alternatives = [], [], []
+    groups = iter(whole_characters(lm, tokens))
+    group, characters = next(groups)
     for targets, log_probabilities in lm.log_probabilities(tokens):
         own = log_probabilities.gather(1, targets[:, None])
         bits += (-own[:, 0] / math.log(2)).tolist()
@@ -60,13 +66,11 @@ def read_tokens(lm: LanguageModel, text: str, n_alternatives: int = 8) -> list[R
         for ids, values in zip(top.indices.tolist(), top.values.exp().tolist(), strict=True):
             shown = (lm.tokenizer.decode([token]) for token in ids)
             alternatives.append(tuple(zip(shown, values, strict=True)))
-    read = []
-    for group, characters in whole_characters(lm, tokens):
-        first = group[0]
-        ids = tuple(tokens[i] for i in group)
-        total = math.fsum(bits[i] for i in group)
-        read.append(ReadToken(characters, ids, total, ranks[first], alternatives[first]))
-    return read
+        while group and group[-1] < len(bits):
+            ids, first = tuple(tokens[i] for i in group), group[0]
+            total = math.fsum(bits[i] for i in group)
+            yield ReadToken(characters, ids, total, ranks[first], alternatives[first])
+            group, characters = next(groups, ([], ""))
 
 
 def whole_characters(lm: LanguageModel, tokens: Sequence[int]) -> list[tuple[list[int], str]]:

@@ -114,12 +114,17 @@ class LanguageModel:
 
         What is scored is the text as `normalise` makes it.
         """
+        *_, score = self.score_by_chunks(text, genre)
+        return score
+
+    def score_by_chunks(self, text: str, genre: str | None = None) -> Iterator[Score]:
+        """`score` of the part of `text` that has been read so far, chunk by chunk."""
         logprobs: list[float] = []
         tokens = self.text_tokens(text)
         for targets, log_probabilities in self.log_probabilities(tokens, genre):
             logprobs += log_probabilities.gather(1, targets[:, None])[:, 0].tolist()
-        n_bytes = len(self.tokenizer.decode_bytes(tokens))
-        return Score(tuple(tokens), tuple(logprobs), n_bytes)
+            read = tokens[: len(logprobs)]
+            yield Score(tuple(read), tuple(logprobs), len(self.tokenizer.decode_bytes(read)))
 
     def text_tokens(self, text: str) -> list[int]:
         """Tokens of a text to be read, normalised; `ParameterError` if it is empty or too long."""

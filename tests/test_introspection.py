@@ -63,7 +63,7 @@ def gru() -> LanguageModel:
 @settings(max_examples=60, deadline=None)
 def test_tokens_join_to_the_normalised_text_and_their_bits_to_its_score(text: str):
     lm = tiny_gru()
-    read = read_tokens(lm, text, n_alternatives=3)
+    read = list(read_tokens(lm, text, n_alternatives=3))
     assert "".join(token.text for token in read) == normalise(text)
     ids = [id_ for token in read for id_ in token.token_ids]
     assert ids == lm.tokenizer.encode(normalise(text))
@@ -77,7 +77,7 @@ def test_bits_ranks_and_alternatives_agree_with_the_whole_distribution(gru: Lang
     inputs = torch.tensor([[gru.tokenizer.boundary_id, *tokens[:-1]]])
     with torch.no_grad():
         probabilities = gru.model(inputs, None)[0][0].softmax(-1)
-    read = read_tokens(gru, text, n_alternatives=4)
+    read = list(read_tokens(gru, text, n_alternatives=4))
     place = 0
     for token in read:
         row = probabilities[place].tolist()
@@ -92,7 +92,7 @@ def test_bits_ranks_and_alternatives_agree_with_the_whole_distribution(gru: Lang
 
 def test_a_character_of_several_tokens_is_one_entry(gru: LanguageModel):
     # "ć" and the emoji have no token of their own: two bytes and four.
-    read = read_tokens(gru, "ć🐈a")
+    read = list(read_tokens(gru, "ć🐈a"))
     assert [token.text for token in read] == ["ć", "🐈", "a"]
     assert [len(token.token_ids) for token in read] == [2, 4, 1]
 

@@ -20,8 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from polishgen import language_model
 from polishgen.errors import ParameterError
+from polishgen.evaluation import predictions
 from polishgen.generate import Piece
+from polishgen.introspection import memory_weights
 from polishgen.page import arena, card, compare, figures, reading, writing
 from polishgen.page.line import Line, LineFullError
 from polishgen.page.models import last_tokens, models, names, single_names
@@ -214,6 +217,55 @@ def test_influence_finds_what_a_model_looks_back_at():
         assert not list(reading.influence(name, text, 0))
 
 
+def test_memory_is_told_for_whole_characters():
+    # "🐈" is several tokens.
+    text = "Ala ma 🐈 i kota."
+    for name in single_names():
+        lm, groups = models()[name], reading.reading(name, text)
+        sizes = [1, *(len(group.token_ids) for group in groups)]
+        assert max(sizes) > 1
+        tokens = [lm.tokenizer.boundary_id, *(id_ for g in groups for id_ in g.token_ids)]
+        weights = memory_weights(lm, tokens)
+        told = torch.tensor(reading.memory(name, text, len(groups) - 1))
+        assert told.shape == (*weights.shape[:2], len(groups) + 1)
+        assert torch.allclose(told.sum(-1), weights.sum(-1), atol=2e-3)
+        place = sizes.index(max(sizes))
+        whole = weights[..., sum(sizes[:place]) : sum(sizes[: place + 1])].sum(-1)
+        assert torch.allclose(told[..., place], whole, atol=1e-3)
+    # Models with other tokens are not asked.
+    asked = {"text": text, "model": "gru", "token": 3}
+    assert [event["model"] for event in reading.influence_of(asked)] == list(single_names())
+
+
+def test_a_reading_can_be_stopped_between_chunks(monkeypatch):
+    chunks = []
+
+    def counted(*arguments):
+        for chunk in predictions(*arguments):
+            chunks.append(chunk)
+            yield chunk
+
+    monkeypatch.setattr(language_model, "predictions", counted)
+    reading.readings.clear()
+    text = "Szedł dziad przez las. " * 200
+    assert len(models()["gru"].tokenizer.encode(text)) > 1024
+    for work in (
+        lambda: reading.read({"text": text, "models": ["gru"]}),
+        lambda: compare.judge({"text": text}),
+    ):
+        events = work()
+        next(events)
+        assert len(chunks) == 1
+        events.close()
+        assert len(chunks) == 1 and not reading.readings
+        chunks.clear()
+    *parts, whole = reading.read({"text": text, "models": ["gru"]})
+    assert {event["reading"] for event in parts} == {"gru"}
+    assert "".join(token[0] for token in whole["tokens"]) == text.strip()
+    *_, judged = [event for event in compare.judge({"text": text}) if event["model"] == "gru"]
+    assert judged["bits_per_byte"] == models()["gru"].score(text.strip()).bits_per_byte
+
+
 class Given(torch.nn.Module):
     """An embedding that gives the rows it was made of, (B, T, width)."""
 
@@ -270,7 +322,8 @@ def test_reading_beside_other_threads_is_reading_alone():
 
 
 def test_neurons_are_only_named_after_whole_words_that_a_second_text_confirms():
-    found = reading.neurons("bdh", reading.PROSE)
+    *_, event = reading.neurons("bdh", reading.PROSE)
+    found = event["neurons"]
     assert len(found["active"]) == len(found["firing"]) == models()["bdh"].model.config.n_layers
     first = reading.activity_of("bdh", reading.PROSE)
     second = reading.activity_of("bdh", reading.second_text(reading.PROSE))

@@ -41,7 +41,7 @@ def calls_of(lm: LanguageModel) -> dict[str, Callable[[], object]]:
             for piece in lm.stream("ma", max_new_tokens=30, n_alternatives=3, seed=2)
         ],
         "score": lambda: lm.score(TEXT),
-        "read_tokens": lambda: read_tokens(lm, TEXT, n_alternatives=3),
+        "read_tokens": lambda: list(read_tokens(lm, TEXT, n_alternatives=3)),
         "text_loss": lambda: text_loss(lm.model, lm.tokenizer, [TEXT, "za" * 40]),
     }
     if lm.architecture != "chorus":

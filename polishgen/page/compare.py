@@ -92,14 +92,14 @@ def row(name: str, ours: bool, figures: ModelFigures) -> dict[str, object]:
 
 
 def judge(request: dict) -> Iterator[Event]:
-    """Bits per byte and perplexity of the visitor's text under each model."""
+    """Bits per byte and perplexity of the visitor's text under each model, as it is read."""
     text = check_reading(request, JUDGE_TOKENS)
 
     def work() -> Iterator[Event]:
         for name, lm in models().items():
-            result = lm.score(text)
-            figures = {"bits_per_byte": result.bits_per_byte, "perplexity": result.perplexity}
-            yield {"model": name, "tokens": len(result.tokens)} | figures
+            for score in lm.score_by_chunks(text):
+                figures = {"bits_per_byte": score.bits_per_byte, "perplexity": score.perplexity}
+                yield {"model": name, "tokens": len(score.tokens)} | figures
 
     return work()
 

@@ -5,8 +5,9 @@ What was read is cached by model and text, so that a click on a token finds it a
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from polishgen.errors import ParameterError
 from polishgen.introspection import (
     NeuronActivity,
     ReadToken,
+    memory_weights,
     neuron_activity,
     read_tokens,
     token_selective_neurons,
@@ -27,8 +29,11 @@ from polishgen.page.writing import MAX_TEXT, check_tokens
 from polishgen.parameters import check, number, string
 
 PROSE = (Path(__file__).parent / "prose.txt").read_text(encoding="utf-8").strip()
-READ_TOKENS, NEURON_TOKENS, INFLUENCE_TOKENS = 2_000, 1_000, 512
+READ_TOKENS, NEURON_TOKENS, INFLUENCE_TOKENS, PART_TOKENS = 2_000, 1_000, 512, 256
 N_ALTERNATIVES, N_NEURONS = 8, 12
+# Readings by model and text, the latest last.
+KEPT_READINGS = 64
+readings: dict[tuple[str, str], tuple[ReadToken, ...]] = {}
 LETTERS = re.compile(r"\w{3,}")
 
 
@@ -54,9 +59,12 @@ def read(request: dict) -> Iterator[Event]:
 
 
 def read_by(text: str, chosen: list[str]) -> Iterator[Event]:
-    """Events {"model", "tokens"}: a token is [text, bits, rank, alternatives]; {"neurons"}."""
+    """Events {"model", "tokens"}: a token is [text, bits, rank, alternatives]; {"neurons"}.
+
+    Before them, from time to time, {"reading": model}: there a visitor can stop.
+    """
     for name in chosen:
-        tokens = reading(name, text)
+        tokens = yield from reading_in_parts(name, text)
         yield {
             "model": name,
             "bytes": len(text.encode()),
@@ -64,7 +72,7 @@ def read_by(text: str, chosen: list[str]) -> Iterator[Event]:
         }
     bdh = the_bdh()
     if bdh is not None and bdh in chosen:
-        yield {"neurons": neurons(bdh, text)}
+        yield from neurons(bdh, text)
 
 
 def rounded(alternatives: tuple[tuple[str, float], ...]) -> list[list]:
@@ -72,19 +80,57 @@ def rounded(alternatives: tuple[tuple[str, float], ...]) -> list[list]:
     return [[text, round(share, 5)] for text, share in alternatives]
 
 
-@lru_cache(maxsize=64)
+def reading_in_parts(name: str, text: str) -> Generator[Event, None, tuple[ReadToken, ...]]:
+    """How the model `name` reads a text, read once; events {"reading": name} on the way."""
+    tokens = readings.get((name, text), ())
+    if not tokens:
+        read = read_tokens(models()[name], text, N_ALTERNATIVES)
+        while part := tuple(islice(read, PART_TOKENS)):
+            tokens += part
+            yield {"reading": name}
+        readings[name, text] = tokens
+        while len(readings) > KEPT_READINGS:
+            readings.pop(next(iter(readings)), None)
+    return tokens
+
+
 def reading(name: str, text: str) -> tuple[ReadToken, ...]:
-    """How the model `name` reads a text; read once."""
-    return tuple(read_tokens(models()[name], text, N_ALTERNATIVES))
+    """How the model `name` reads a text."""
+    parts = reading_in_parts(name, text)
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            return end.value
 
 
 def influence_of(request: dict) -> Iterator[Event]:
-    """How much each earlier token moved each model's belief in one token: {"model", "weights"}."""
+    """What earlier tokens did to one token, by each model that has the same tokens.
+
+    Events {"model", "weights", "memory"}, see `influence` and `memory`.
+    """
     text = check_reading(request, READ_TOKENS)
     name = str(request.get("model"))
-    index = check("token", request.get("token"), number(int, ge=0, le=len(reading(name, text)) - 1))
-    check("token", index, number(int, ge=0, le=READ_TOKENS))
-    return ({"model": each, "weights": influence(each, text, index)} for each in single_names())
+    tokens = len(reading(name, text))
+    index = check("token", request.get("token"), number(int, ge=0, lt=tokens))
+    digest = models()[name].tokenizer.digest
+    alike = [each for each in single_names() if models()[each].tokenizer.digest == digest]
+    return (
+        {"model": m, "weights": influence(m, text, index), "memory": memory(m, text, index)}
+        for m in alike
+    )
+
+
+def tokens_of(lm: LanguageModel, groups: Sequence[ReadToken]) -> tuple[list[int], list[int]]:
+    """The boundary and the tokens of `groups`, the last of them if they are many; their sizes."""
+    tokens = [lm.tokenizer.boundary_id, *(token for group in groups for token in group.token_ids)]
+    return tokens[-INFLUENCE_TOKENS:], [1, *(len(group.token_ids) for group in groups)]
+
+
+def by_group(parts: torch.Tensor, sizes: list[int]) -> torch.Tensor:
+    """Sums of (…, T) over groups of such sizes; tokens before the last T count nothing."""
+    parts = nn.functional.pad(parts, (sum(sizes) - parts.shape[-1], 0))
+    return torch.stack([part.sum(-1) for part in parts.split(sizes, -1)], -1)
 
 
 @lru_cache(maxsize=256)
@@ -96,28 +142,30 @@ def influence(name: str, text: str, index: int) -> list[float]:
     The network is a private copy that shares the weights, as its embedding is replaced by the rows
     of this text.
     """
-    lm, groups = models()[name], reading(name, text)[: index + 1]
+    lm, groups = models()[name], reading(name, text)
     target = groups[index].token_ids[0]
-    before = [group.token_ids for group in groups[:index]]
-    tokens = [lm.tokenizer.boundary_id, *(token for group in before for token in group)]
-    tokens = tokens[-INFLUENCE_TOKENS:]
+    tokens, sizes = tokens_of(lm, groups[:index])
     network = private_copy(lm)
-    rows = network.embedding.weight.detach()[torch.tensor([*tokens, target])].requires_grad_()
     weights = network.embedding.weight.detach()
+    rows = weights[torch.tensor([*tokens, target])].requires_grad_()
     del network.embedding.weight
     network.embedding = Rows(rows, weights)
     with torch.enable_grad():
         logits, _ = network(torch.tensor([tokens]), None)
         [gradient] = torch.autograd.grad(logits[0, -1, target], rows)
-    parts = (gradient[: len(tokens)] * rows[: len(tokens)]).detach().norm(dim=1).tolist()
-    parts = [0.0] * (1 + sum(map(len, before)) - len(tokens)) + parts
-    del parts[0]  # the boundary, which is no text
-    sums, place = [], 0
-    for group in before:
-        sums.append(sum(parts[place : place + len(group)]))
-        place += len(group)
-    total = sum(sums) or 1.0
-    return [round(part / total, 4) for part in sums]
+    parts = (gradient[: len(tokens)] * rows[: len(tokens)]).detach().norm(dim=1)
+    sums = by_group(parts, sizes)[1:]  # without the boundary, which is no text
+    return (sums / (sums.sum() or 1.0)).double().round(decimals=4).tolist()
+
+
+def memory(name: str, text: str, index: int) -> list[list[list[float]]]:
+    """`memory_weights` when token `index` has been read, by layer and head.
+
+    For the document boundary and the ReadTokens up to this one.
+    """
+    lm = models()[name]
+    tokens, sizes = tokens_of(lm, reading(name, text)[: index + 1])
+    return by_group(memory_weights(lm, tokens), sizes).double().round(decimals=4).tolist()
 
 
 class Rows(nn.Module):
@@ -159,14 +207,17 @@ def activity_of(name: str, text: str) -> NeuronActivity:
     return neuron_activity(models()[name], text)
 
 
-def neurons(name: str, text: str) -> dict:
-    """Shares of active neurons by layer, as measured on this text, and neurons that tell a word.
+def neurons(name: str, text: str) -> Iterator[Event]:
+    """{"neurons"}: shares of active ones by layer on this text, and those that tell a word.
 
     A neuron is only named after a word if it still fires at that word in a second text.
     """
     tokenizer = models()[name].tokenizer
     text = tokenizer.decode(tokenizer.encode(text)[:NEURON_TOKENS])
-    first, second = activity_of(name, text), activity_of(name, second_text(text))
+    yield {"reading": name}
+    first = activity_of(name, text)
+    yield {"reading": name}
+    second = activity_of(name, second_text(text))
     telling = []
     for found in token_selective_neurons(first, n_neurons=1000, min_times=2):
         again = firing_at(second, found.layer, found.neuron, found.text)
@@ -181,11 +232,12 @@ def neurons(name: str, text: str) -> dict:
                     "again": round(again, 3),
                 }
             )
-    return {
-        "active": [round(share, 4) for share in first.shares["x"]],
-        "firing": [round(share, 4) for share in first.shares["x·y"]],
-        "telling": telling[:N_NEURONS],
-        "cut": len(text),
+    yield {
+        "neurons": {
+            "active": [round(share, 4) for share in first.shares["x"]],
+            "firing": [round(share, 4) for share in first.shares["x·y"]],
+            "telling": telling[:N_NEURONS],
+        }
     }
 
 

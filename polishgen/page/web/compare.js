@@ -65,9 +65,9 @@ function judging() {
   const job = new Job($("#judge"), $("#judge-stop"), $("#judge-status"));
   $("#judge-form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const rows = [];
+    let rows = [];
     await job.run("judge", { text: $("#own-text").value }, (event) => {
-      rows.push(event);
+      rows = [...rows.filter((row) => row.model !== event.model), event];
       rows.sort((a, b) => a.bits_per_byte - b.bits_per_byte);
       fillTable($("#judged"), headed(JUDGED), rows);
       $("#judged").parentElement.hidden = false;

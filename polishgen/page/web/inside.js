@@ -5,6 +5,7 @@ import { visible } from "./popover.js";
 import { shownTexts } from "./write.js";
 
 const BORDERS = [2, 5, 9, 13, Infinity];
+const SHOWN = 60; // tokens before the clicked one
 let text = "";
 let job, influences, neurons;
 // The neuron that the visitor chose, which stays for further texts; and whether they typed another.
@@ -44,9 +45,11 @@ async function look() {
   $("#readings").replaceChildren();
   influences.abort();
   await job.run("read", { text, models }, (event) => {
+    if (event.reading) job.tell(say("inside_reading", { model: modelTitle(event.reading) }));
     if (event.neurons) showNeurons(event.neurons);
     else if (event.tokens) $("#readings").append(reading(event));
   });
+  if (!job.running && job.status.dataset.kind !== "error") job.tell("");
 }
 
 function reading({ model, tokens, bytes }) {
@@ -101,21 +104,53 @@ async function expect(model, tokens, index) {
   $("#expected").replaceChildren(element("p", {}, say("alternatives_of", values)), element("ol", { class: "plain" }, ...lines), back);
   if (!index) return influences.abort();
   await influences.run("influence", { text, model, token: index }, (event) => {
-    if (event.weights) back.append(...influence(event, tokens));
+    if (event.weights) back.append(...influence(event, tokens, visible(part)));
   });
 }
 
-function influence({ model, weights }, tokens) {
-  const most = Math.max(...weights, 1e-9);
-  const from = Math.max(0, weights.length - 60);
-  const words = weights.slice(from).map((weight, offset) => {
-    const span = element("span", { title: percent(weight) }, tokens[from + offset][0]);
-    span.style.setProperty("--weight", (weight / most).toFixed(2));
-    return span;
-  });
-  const ranked = weights.map((weight, place) => [weight, tokens[place][0]]).sort((a, b) => b[0] - a[0]);
-  const top = ranked.slice(0, 3).map(([weight, word]) => `${visible(word)} ${percent(weight)}`).join(" · ");
-  return [element("h4", {}, modelTitle(model)), element("p", { class: "stats" }, top), element("p", { class: "influence", lang: "pl" }, ...words)];
+/** One model's answer: influences, and what each head's memory gave; one of them is shown in the text. */
+function influence({ model, weights, memory }, tokens, token) {
+  const texts = tokens.map(([text]) => text);
+  const stats = element("p", { class: "stats" });
+  const words = element("p", { class: "influence", lang: "pl" });
+  const show = (weights, texts, name) => {
+    const most = Math.max(...weights, 1e-9);
+    const spans = weights.map((weight, place) => {
+      const span = element("span", { title: percent(weight) }, texts[place]);
+      span.style.setProperty("--weight", Math.max(0, weight / most).toFixed(2));
+      return span;
+    });
+    const ranked = weights.map((weight, place) => [weight, texts[place]]).sort((a, b) => b[0] - a[0]);
+    const top = ranked.slice(0, 3).map(([weight, word]) => `${visible(word)} ${percent(weight)}`);
+    stats.textContent = [name, ...top].filter(Boolean).join(" · ");
+    words.replaceChildren(...spans.slice(-SHOWN));
+  };
+  const heads = element("div", { class: "heads", style: `--heads: ${memory[0].length}` });
+  memory.forEach((layer, l) =>
+    layer.forEach((own, h) => {
+      const name = say(layer.length > 1 ? "layer_and_head" : "layer_alone", { layer: l + 1, head: h + 1 });
+      const button = element("button", { type: "button", title: name, "aria-label": name, "aria-pressed": false });
+      button.innerHTML = `<svg viewBox="0 0 ${SHOWN} 10" preserveAspectRatio="none" aria-hidden="true"><path d="${bars(own)}"/></svg>`;
+      button.addEventListener("click", () => {
+        const on = button.getAttribute("aria-pressed") === "false";
+        for (const other of heads.children) other.setAttribute("aria-pressed", on && other === button);
+        if (on) show(own, [say("start_of_text"), ...texts], name);
+        else show(weights, texts);
+      });
+      heads.append(button);
+    }),
+  );
+  show(weights, texts);
+  const explained = say(`memory_${settings.models[model].architecture}`, { token });
+  return [element("h4", {}, modelTitle(model)), stats, words, element("p", { class: "hint" }, explained), heads];
+}
+
+/** The last weights as bars, the latest at the right end. */
+function bars(weights) {
+  const last = weights.slice(-SHOWN);
+  const most = Math.max(...last, 1e-9);
+  const places = last.map((weight, place) => [SHOWN - last.length + place + 0.5, (10 * Math.max(0, weight)) / most]);
+  return places.map(([x, height]) => `M${x} 10v-${height.toFixed(1)}`).join("");
 }
 
 function showNeurons({ active, firing, telling }) {
