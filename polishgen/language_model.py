@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from polishgen.checkpoint import find_folder, load_checkpoint
-from polishgen.decoding import make_decoder
+from polishgen.decoding import Decoder, make_decoder
 from polishgen.errors import ParameterError
 from polishgen.evaluation import NO_TARGET, TextLoss, predictions
 from polishgen.generate import Piece, stream_pieces
@@ -82,11 +82,19 @@ class LanguageModel:
         """Number of trained parameters."""
         return parameter_count(self.model)
 
-    def stream(self, prompt: str, *, n_alternatives: int = 0, **options: object) -> Iterator[Piece]:
+    def stream(
+        self,
+        prompt: str,
+        *,
+        n_alternatives: int = 0,
+        decoder: Decoder | None = None,
+        **options: object,
+    ) -> Iterator[Piece]:
         """Continues `prompt` (at most 1,000,000 characters) and yields the text as it comes.
 
         The model reads the prompt as `normalise` makes it.
         n_alternatives: 0 to 100, how many likeliest tokens each piece names beside its own.
+        decoder: one at the start of a text that takes the place of `make_decoder`'s.
         options: the fields of `GenerationConfig`. Raises `ParameterError` at once, before the first
         piece, for anything out of range.
         """
@@ -94,7 +102,7 @@ class LanguageModel:
         config = GenerationConfig(**options)
         self.tokenizer.prefix(config.genre)  # refuses a genre that it does not know
         alternatives = check("n_alternatives", n_alternatives, number(int, ge=0, le=100))
-        decoder = make_decoder(self.model)
+        decoder = decoder or make_decoder(self.model)
         return stream_pieces(decoder, self.tokenizer, normalise(prompt), config, alternatives)
 
     def generate(self, prompt: str | Sequence[str], **options: object) -> str | list[str]:

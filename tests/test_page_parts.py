@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import inspect
 import io
 import itertools
 import json
@@ -11,16 +12,21 @@ import string
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import CommitScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from polishgen import language_model
+from polishgen.decoding import compiling
 from polishgen.errors import ParameterError
 from polishgen.evaluation import predictions
 from polishgen.generate import Piece
@@ -100,7 +106,7 @@ def slow_pieces(text: str, seconds: float):
         while time.perf_counter() < end:
             pass
         reason = "length" if index == len(text) - 1 else None
-        yield 0, character, Piece(character, (index,), 0.0, reason, 0.5, ((index, 0.5),))
+        yield 0, character, Piece(character, (index,), 0.0, reason, 0.5), [], "compiled"
 
 
 def test_columns_share_time_in_equal_parts_and_nothing_is_lost():
@@ -193,6 +199,46 @@ def test_texts_are_replayed_to_the_character():
         ]
         text = writing.text_of(writing.encode_link([segments]), 0)
         assert text == ("Ala", cut + own + more, ("gru",))
+
+
+def test_a_link_repeats_a_text_the_way_it_was_written():
+    options = {"seed": 5, "max_new_tokens": 30}
+    request = [("Ala", writing.check_run(name, options)) for name in names()]
+
+    def write_down(events) -> tuple[list[str], set[str]]:
+        texts, ways = [""] * len(request), set()
+        for event in events:
+            for index, news in event["columns"].items():
+                texts[index] += "".join(token[1] for token in news["tokens"])
+                ways.add(news["way"])
+        return texts, ways
+
+    def code_of(texts: list[str], **way) -> str:
+        runs = [{"model": n, "length": len(t), **way} for n, t in zip(names(), texts, strict=True)]
+        return writing.encode_link([["Ala", run | options] for run in runs])
+
+    # While code is being compiled, PyTorch writes, and does so again for the link.
+    compiling.update(("gru", "transformer", "bdh"))
+    try:
+        by_pytorch = write_down(writing.write(request))
+        assert by_pytorch[1] == {"PyTorch"}
+        assert write_down(writing.replay(code_of(by_pytorch[0], way="PyTorch"))) == by_pytorch
+        # What compiled code wrote waits for it.
+        with ThreadPoolExecutor() as pool:
+            plain = code_of(["a"] * len(request))
+            waiting = pool.submit(lambda: write_down(writing.replay(plain)))
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+            compiling.clear()
+            assert waiting.result()[1] == {"compiled"}
+    finally:
+        compiling.clear()
+    compiled = write_down(writing.write(request))
+    assert compiled[1] == {"compiled"}
+    assert write_down(writing.replay(code_of(by_pytorch[0], way="PyTorch"))) == by_pytorch
+    assert write_down(writing.replay(code_of(compiled[0]))) == compiled
+    with pytest.raises(ParameterError, match="way"):
+        writing.replay(code_of(["a"] * len(request), way="abacus"))
 
 
 def test_prompts_are_cut_to_their_last_tokens_before_any_work():
@@ -394,6 +440,45 @@ def test_votes_are_counted_once_and_keep_nothing_personal(tmp_path, monkeypatch)
             arena.play(request | {"count": bad})
 
 
+def test_votes_go_to_the_data_set_that_is_named(tmp_path, monkeypatch):
+    class Scheduler:
+        """Stands for huggingface_hub.CommitScheduler: what it is given, and a lock."""
+
+        def __init__(self, **options):
+            made.append(options)
+            self.folder_path, self.lock = Path(options["folder_path"]), threading.Lock()
+
+    made: list[dict] = []
+    monkeypatch.setattr(huggingface_hub, "CommitScheduler", Scheduler)
+    monkeypatch.setenv("POLISHGEN_DATA", str(tmp_path / "votes.sqlite3"))
+    arena.data_set.cache_clear()
+    try:
+        cast_vote()
+        assert not made, "nothing is uploaded unless a data set is named"
+        arena.data_set.cache_clear()
+        monkeypatch.setenv("POLISHGEN_VOTES_DATASET", "user/votes")
+        models_ = [cast_vote() for _ in range(3)]
+    finally:
+        arena.data_set.cache_clear()
+    [options] = made
+    known = inspect.signature(CommitScheduler.__init__).parameters
+    assert set(options) <= set(known)
+    assert (options["repo_id"], options["repo_type"]) == ("user/votes", "dataset")
+    assert options["path_in_repo"].startswith("votes-")
+    [file] = options["folder_path"].iterdir()
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [row["models"] for row in rows] == [",".join(each) for each in models_]
+    assert all(row.keys() == {"round", "day", "genre", "models", "winner"} for row in rows)
+    assert arena.standings()["votes"] == 4
+
+
+def cast_vote() -> list[str]:
+    """The models of a round of one token that was voted on."""
+    options = {"max_new_tokens": 1}
+    *_, last = arena.play({"prompt": "Ala", "count": 2, "options": options})
+    return arena.vote({"round": last["round"], "choice": 0})["models"]
+
+
 def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
@@ -470,9 +555,28 @@ def test_every_chart_has_its_words_and_the_pages_colours(language: str):
 
 def test_a_card_shows_its_text():
     pictures = [
-        Image.open(io.BytesIO(card.draw(("Ala ma ", text, ("gru",)), "pl")))
+        Image.open(io.BytesIO(card.draw(("Ala ma ", text, ("gru",)), "pl", "http://a.pl/?run=A")))
         for text in ("kota.", "psa. " * 500, "")
     ]
     assert {picture.size for picture in pictures} == {(1200, 630)}
     darkness = [np.asarray(picture.convert("L")).mean() for picture in pictures]
     assert darkness[1] < darkness[0] < darkness[2]
+
+
+def test_a_card_shows_its_link_as_text(monkeypatch):
+    drawn = []
+    draw_text = ImageDraw.ImageDraw.text
+
+    def noted(pen, place, text, fill, font):
+        right = place[0] + pen.textlength(text, font)
+        assert right <= card.WIDTH and place[1] + font.size <= card.HEIGHT, text
+        drawn.append(text)
+        draw_text(pen, place, text, fill, font)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", noted)
+    link = "https://polishgen.example.org/?run=" + "aB9-_" * 30
+    card.draw(("Ala ma ", "kota. " * 200, names()), "en", link)
+    assert link in "".join(drawn)
+    # One that nobody would type is left out.
+    card.draw(("Ala ma ", "kota.", ("gru",)), "en", link * 3)
+    assert "".join(drawn).count("https://") == 1

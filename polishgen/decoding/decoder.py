@@ -42,17 +42,17 @@ class Decoder(Protocol):
         """A decoder that has read the same tokens and goes on by itself."""
 
 
-def make_decoder(model: nn.Module) -> Decoder:
-    """A decoder at the start of a text.
+def make_decoder(model: nn.Module, compiled: bool = True) -> Decoder:
+    """A decoder at the start of a text, without `compiled` one through PyTorch.
 
     Compiled code is waited for if nobody compiles it in the background.
     """
     architecture = model.config.architecture
     if architecture == "chorus":
-        return ChorusDecoder([make_decoder(member) for member in model.models])
+        return ChorusDecoder([make_decoder(member, compiled) for member in model.models])
     parameter = next(model.parameters())
     compilable = parameter.dtype == torch.float32 and parameter.device.type == "cpu"
-    if not compilable or architecture not in STEPS or architecture in compiling:
+    if not (compiled and compilable) or architecture not in STEPS or architecture in compiling:
         return TorchDecoder(model)
     code = compiled_code(model)
     return CompiledDecoder(code, model) if code else TorchDecoder(model)
@@ -169,12 +169,12 @@ def compile_in_background() -> threading.Thread:
     compiling.update(STEPS)
 
     def run() -> None:
-        for architecture in STEPS:
-            try:
+        try:
+            for architecture in STEPS:
                 compile_elsewhere(architecture)
                 compile_step(architecture)
-            finally:
-                compiling.discard(architecture)
+        finally:
+            compiling.clear()  # all at once, so that a chorus's members decode in one way
 
     thread = threading.Thread(target=run, name="compile", daemon=True)
     thread.start()

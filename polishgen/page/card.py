@@ -14,6 +14,8 @@ from polishgen.page.texts import TEXTS
 WIDTH, HEIGHT, MARGIN = 1200, 630, 72
 PAPER, INK, FAINT, ACCENT = "#fbf8f1", "#1d1b18", "#6b655b", "#a8321f"
 SIZE, LINE, COLUMNS, LINES = 34, 50, 56, 8
+# The link's letters, and how many go into a line; one that needs more than two lines is left out.
+LINK_SIZE, LINK_LINE, LINK_COLUMNS = 17, 23, 103
 
 
 @lru_cache(maxsize=8)
@@ -22,8 +24,8 @@ def font(name: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(f"{get_data_path()}/fonts/ttf/{name}.ttf", size)
 
 
-def draw(text: tuple[str, str, tuple[str, ...]], language: str) -> bytes:
-    """A PNG of a text as `writing.text_of` gives it."""
+def draw(text: tuple[str, str, tuple[str, ...]], language: str, link: str) -> bytes:
+    """A PNG of a text as `writing.text_of` gives it, with the link to it."""
     prompt, written, models = text
     image = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     pen = ImageDraw.Draw(image)
@@ -44,10 +46,14 @@ def draw(text: tuple[str, str, tuple[str, ...]], language: str) -> bytes:
     texts = TEXTS[language]
     named = ", ".join(texts.get(model) or title(model) for model in models)
     who = texts["card_by"].format(models=named)
-    pen.text((MARGIN, HEIGHT - MARGIN - 34), who, ACCENT, font("DejaVuSans-Bold", 26))
+    pen.text((MARGIN, HEIGHT - MARGIN - 46), who, ACCENT, font("DejaVuSans-Bold", 26))
     name = "polishgen"
     width = pen.textlength(name, bold)
-    pen.text((WIDTH - MARGIN - width, HEIGHT - MARGIN - 40), name, INK, bold)
+    pen.text((WIDTH - MARGIN - width, HEIGHT - MARGIN - 52), name, INK, bold)
+    parts = [link[i : i + LINK_COLUMNS] for i in range(0, len(link), LINK_COLUMNS)]
+    for index, part in enumerate(parts if len(parts) < 3 else []):
+        y = HEIGHT - MARGIN + 8 + index * LINK_LINE
+        pen.text((MARGIN, y), part, FAINT, font("DejaVuSansMono", LINK_SIZE))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

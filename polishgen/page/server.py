@@ -208,14 +208,16 @@ async def in_line(function: Callable[..., object], *arguments: object) -> object
     return result
 
 
-async def card_picture(run: str, column: int = 0, lang: str = "pl") -> Response:
+async def card_picture(request: Request, run: str, column: int = 0, lang: str = "pl") -> Response:
     """A link's text as a picture to post."""
     try:
         check("column", column, number(int, ge=0, le=len(decode_link(run)) - 1))
         text = await in_line(text_of, run, column)
     except PolishgenError as error:
         return JSONResponse({"error": told(error)}, 422)
-    picture = await to_thread.run_sync(card.draw, text, lang if lang in LANGUAGES else "pl")
+    language = lang if lang in LANGUAGES else "pl"
+    link = f"{str(request.base_url).rstrip('/')}/?run={run}"
+    picture = await to_thread.run_sync(card.draw, text, language, link)
     return Response(picture, media_type="image/png", headers={"cache-control": "max-age=3600"})
 
 
@@ -236,7 +238,8 @@ def example() -> list[Event]:
     written = []
     for name in names()[:MAX_COLUMNS]:
         events = list(write([(PROMPT, check_run(name, options))]))
-        written.append({"model": name, "options": options, "events": events})
+        way = events[-1]["columns"][0]["way"]
+        written.append({"model": name, "options": options, "way": way, "events": events})
     return written
 
 
@@ -245,7 +248,7 @@ def example_picture() -> str:
     first = example()[-1]
     news = [event["columns"][0] for event in first["events"]]
     length = sum(len(token[1]) for each in news for token in each["tokens"])
-    run = {"model": first["model"], "length": length} | first["options"]
+    run = {"model": first["model"], "length": length, "way": first["way"]} | first["options"]
     return "card.png?" + urlencode({"run": encode_link([[PROMPT, run]])})
 
 

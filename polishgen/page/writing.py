@@ -14,18 +14,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from polishgen.decoding import compiling, make_decoder
 from polishgen.errors import ParameterError
 from polishgen.generate import Piece
 from polishgen.page.line import Event
 from polishgen.page.models import last_tokens, model_named, models
-from polishgen.parameters import GenerationConfig, check, number, string
+from polishgen.parameters import GenerationConfig, check, choice, number, string
+from polishgen.tokenizer import Tokenizer
 
 # What a model is given of the text before: more than any of them remembers, read in half a second.
 CONTEXT_TOKENS = 2_000
 # Tokens that one press may ask for, of one model.
 MAX_TOKENS = 1_000
 MAX_COLUMNS, MAX_SEGMENTS, MAX_TEXT = 4, 100, 60_000
-LENGTH = number(int, ge=0, le=MAX_TEXT)
+LENGTH, WAY = number(int, ge=0, le=MAX_TEXT), choice("compiled", "PyTorch")
 N_ALTERNATIVES = 6
 # Seconds between two updates: 25 per second.
 SLICE = 0.04
@@ -34,19 +36,27 @@ MAX_LINK_BYTES = 200_000
 
 @dataclass(frozen=True)
 class Run:
-    """A segment that a model writes: `length` in characters, None for as long as it will."""
+    """A segment that a model writes: `length` in characters, None for as long as it will.
+
+    A link's run is written again the way it was: through compiled code or through PyTorch, whose
+    logits differ in the last digits.
+    """
 
     model: str
     config: GenerationConfig
     length: int | None = None
+    way: str = "compiled"
 
 
 Segment = str | Run
-# Segment's index, the text that came, and the piece that brought it.
-Written = tuple[int, str, Piece]
+# Segment's index, the text that came, the piece that brought it, the alternatives to it as
+# (text, probability), and the decoder's way.
+Written = tuple[int, str, Piece, list[list], str]
 
 
-def check_run(model: object, options: object, length: object = None) -> Run:
+def check_run(
+    model: object, options: object, length: object = None, way: object = "compiled"
+) -> Run:
     """A run from plain values; `ParameterError` for any that is not allowed."""
     lm = model_named(model)
     if not isinstance(options, dict):
@@ -56,7 +66,7 @@ def check_run(model: object, options: object, length: object = None) -> Run:
     if length is not None:
         length = check("length", length, LENGTH)
     lm.stream("", **dict(config))  # refuses a genre that the model does not know
-    return Run(str(model), config, length)
+    return Run(str(model), config, length, check("way", way, WAY))
 
 
 def check_tokens(parameter: str, text: str, model: str, limit: int) -> None:
@@ -88,24 +98,28 @@ def pieces_of(segments: Sequence[Segment]) -> Iterator[Written]:
         lm, left = models()[segment.model], segment.length
         context = last_tokens(lm.tokenizer, text, CONTEXT_TOKENS)
         options = dict(segment.config)
-        for piece in lm.stream(context, **options, n_alternatives=N_ALTERNATIVES):
+        while segment.length is not None and segment.way == "compiled" and compiling:
+            time.sleep(SLICE)
+        decoder = make_decoder(lm.model, segment.way == "compiled")
+        alternatives = {"n_alternatives": N_ALTERNATIVES, "decoder": decoder}
+        for piece in lm.stream(context, **options, **alternatives):
             if left == 0:
                 break
             shown = piece.text if left is None else piece.text[:left]
             left = None if left is None else left - len(shown)
             text += shown
-            yield index, shown, piece
+            yield index, shown, piece, readable(lm.tokenizer, piece), decoder.way
 
 
 def race(streams: Sequence[Iterator[Written]]) -> Iterator[Event]:
     """Runs `streams` side by side; yields what came about 25 times a second.
 
-    An event is {"columns": {index: {"tokens", "count", "seconds", "end"}}}: the tokens that are
-    new, how many there are by now, the seconds of this column's own work, and why it ended. A
-    column's first token is told at once.
+    An event is {"columns": {index: {"tokens", "count", "seconds", "end", "way"}}}: the tokens that
+    are new, how many there are by now, the seconds of this column's own work, why it ended, and how
+    it is decoded. A column's first token is told at once.
     """
     running = dict(enumerate(streams))
-    columns = [Progress(models()) for _ in streams]
+    columns = [Progress() for _ in streams]
     news: dict[int, Event] = {}
     for index, stream in list(running.items()):
         if not columns[index].advance(stream, 0.0):
@@ -123,13 +137,13 @@ def race(streams: Sequence[Iterator[Written]]) -> Iterator[Event]:
 class Progress:
     """How far one column has come."""
 
-    def __init__(self, library: dict):
-        self.tokenizer = next(iter(library.values())).tokenizer
+    def __init__(self):
         self.tokens: list[list] = []
         # Of a character that several tokens make: the first one's alternatives, all ones' chance.
         self.pending: tuple[float, list] | None = None
         self.count, self.seconds = 0, 0.0
         self.end: str | None = None
+        self.way = "compiled"
 
     def advance(self, stream: Iterator[Written], share: float) -> bool:
         """Takes tokens from `stream` for `share` seconds, at least one; False at its end."""
@@ -141,36 +155,40 @@ class Progress:
         self.seconds += time.perf_counter() - began
         return written is not None
 
-    def add(self, segment: int, text: str, piece: Piece) -> None:
+    def add(
+        self, segment: int, text: str, piece: Piece, alternatives: list[list], way: str
+    ) -> None:
         """Takes in one piece; tokens without text of their own wait for the next."""
         self.count += len(piece.token_ids)
-        self.end = piece.finish_reason
-        chance, alternatives = self.pending or (1.0, self.readable(piece))
+        self.end, self.way = piece.finish_reason, way
+        chance, alternatives = self.pending or (1.0, alternatives)
         chance *= piece.probability or 1.0
         self.pending = (chance, alternatives)
         if text:
             self.tokens.append([segment, text, round(chance, 5), alternatives])
             self.pending = None
 
-    def readable(self, piece: Piece) -> list[list]:
-        """Alternatives as [text, probability]: no half characters; None ends the text."""
-        found = []
-        first_special = self.tokenizer.boundary_id - len(self.tokenizer.genres)
-        for token, share in piece.alternatives:
-            text = self.tokenizer.decode([token]) if token < first_special else None
-            if text is None or "\ufffd" not in text:
-                found.append([text, round(share, 5)])
-        return found
-
     def news(self) -> Event:
         """What came since it was last asked for."""
         tokens, self.tokens = self.tokens, []
         seconds = round(self.seconds, 4)
-        return {"tokens": tokens, "count": self.count, "seconds": seconds, "end": self.end}
+        told = {"tokens": tokens, "count": self.count, "seconds": seconds}
+        return told | {"end": self.end, "way": self.way}
+
+
+def readable(tokenizer: Tokenizer, piece: Piece) -> list[list]:
+    """A piece's alternatives as [text, probability]: no half characters; None ends the text."""
+    found = []
+    first_special = tokenizer.boundary_id - len(tokenizer.genres)
+    for token, share in piece.alternatives:
+        text = tokenizer.decode([token]) if token < first_special else None
+        if text is None or "\ufffd" not in text:
+            found.append([text, round(share, 5)])
+    return found
 
 
 def encode_link(columns: Sequence[Sequence[str | dict]]) -> str:
-    """The code of a link; runs as {"model", "length", …}. The page's script does the same."""
+    """The code of a link, see `decode_link`. The page's script does the same."""
     packer = zlib.compressobj(9, wbits=-15)
     packed = packer.compress(json.dumps(columns).encode()) + packer.flush()
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
@@ -180,7 +198,7 @@ def decode_link(code: object) -> list[list[Segment]]:
     """A link's columns; `ParameterError` for what is no link of this page, or names no model here.
 
     The code is JSON, deflated, in URL-safe base64: for each column a list of texts and of runs
-    {"model", "length", …}, where … are the settings that are not the default.
+    {"model", "length", "way", …}, where … are the settings that are not the default.
     """
     allowed = "a link that this page has made"
     try:
@@ -209,11 +227,8 @@ def parse_segment(segment: object) -> Segment:
     if isinstance(segment, str):
         return segment
     options = dict(segment)
-    return check_run(
-        options.pop("model"),
-        options,
-        check("length", options.pop("length"), LENGTH),
-    )
+    model, way = options.pop("model"), options.pop("way", "compiled")
+    return check_run(model, options, check("length", options.pop("length"), LENGTH), way)
 
 
 def replay(code: object) -> Iterator[Event]:
@@ -226,7 +241,7 @@ def text_of(code: str, column: int) -> tuple[str, str, tuple[str, ...]]:
     """A link's text: what people wrote at its beginning, all that follows, and who wrote it."""
     segments = decode_link(code)[column]
     runs = {index: "" for index, segment in enumerate(segments) if isinstance(segment, Run)}
-    for index, text, _ in pieces_of(segments):
+    for index, text, *_ in pieces_of(segments):
         runs[index] += text
     parts = [segment if isinstance(segment, str) else runs[i] for i, segment in enumerate(segments)]
     written = [segment.model for segment in segments if isinstance(segment, Run)]

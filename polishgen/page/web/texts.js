@@ -1,5 +1,7 @@
 // Texts as trees of branches. A text is a list of segments: {text} that a person put there, or a
-// run {model, options, tokens}, a token being [segment, text, probability, alternatives].
+// run {model, options, way, tokens}, a token being [segment, text, probability, alternatives].
+
+import { settings } from "./core.js";
 
 export const textOf = (segment) => segment.text ?? segment.tokens.map((token) => token[1]).join("");
 export const wholeText = (segments) => segments.map(textOf).join("");
@@ -94,15 +96,18 @@ export function joined(segments) {
   return result;
 }
 
+/** What a link says of a segment: of settings those that are not the default. */
+function linked(segment) {
+  if (segment.text !== undefined) return segment.text;
+  const same = (name, value) => JSON.stringify(value) === JSON.stringify(settings.parameters[name]?.default ?? null);
+  const options = Object.entries(segment.options).filter(([name, value]) => name === "seed" || !same(name, value));
+  const run = { model: segment.model, length: lengthOf(textOf(segment)), ...Object.fromEntries(options) };
+  return segment.way === "PyTorch" ? { ...run, way: segment.way } : run;
+}
+
 /** A link's code for some texts: what a server needs to write them again. */
 export async function encodeLink(columns) {
-  const plain = columns.map((segments) =>
-    segments.map((segment) =>
-      segment.text !== undefined
-        ? segment.text
-        : { model: segment.model, length: lengthOf(textOf(segment)), ...segment.options },
-    ),
-  );
+  const plain = columns.map((segments) => segments.map(linked));
   const packed = new Blob([JSON.stringify(plain)]).stream();
   const bytes = new Uint8Array(
     await new Response(packed.pipeThrough(new CompressionStream("deflate-raw"))).arrayBuffer(),
@@ -120,8 +125,8 @@ export async function decodeLink(code) {
   return columns.map((segments) =>
     segments.map((segment) => {
       if (typeof segment === "string") return { text: segment };
-      const { model, length, ...options } = segment;
-      return { model, options, tokens: [] };
+      const { model, length, way, ...options } = segment;
+      return { model, options, way, tokens: [] };
     }),
   );
 }

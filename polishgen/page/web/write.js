@@ -72,8 +72,8 @@ function playExample() {
   if (!example.length) return;
   run = null;
   show(
-    example.map(({ model, options }) => {
-      const segment = { model, options, tokens: [], example: true };
+    example.map(({ model, options, way }) => {
+      const segment = { model, options, way, tokens: [], example: true };
       return new Tree(model, [{ text: settings.prompt }, segment]);
     }),
   );
@@ -170,6 +170,7 @@ async function stream(name, body, indices = trees.map((_, index) => index)) {
         if (!had.has(place)) had.set(place, segment.tokens.length);
         segment.tokens.push(token);
         segment.end = news.end;
+        if (name === "write") segment.way = news.way;
       }
       if (!had.size) columns[index].add(last, trees[index].segments[last].tokens?.length ?? 0, news);
       for (const [place, from] of had) columns[index].add(place, from, news);
