@@ -23,11 +23,12 @@ from polishgen.page.figures import (
     our_figures,
     report_figures,
     run_title,
+    speed_by_activity,
     training_curves,
 )
 from polishgen.page.line import Event
-from polishgen.page.models import file_of, models, single_names, title
-from polishgen.page.reading import PROSE, check_reading
+from polishgen.page.models import file_of, models, names, single_names, title
+from polishgen.page.reading import PROSE, check_reading, the_bdh
 from polishgen.page.texts import TEXTS, markdown
 from polishgen.parameters import check, choice, number
 from polishgen.sampling import SAMPLING_PRESETS
@@ -39,6 +40,7 @@ STEP_TOKENS = 10
 COLOURS = {"gru": "#2a8fd0", "transformer": "#d55e00", "bdh": "#009e73", "chorus": "#b0639e"}
 SPARE_COLOURS = ("#b08800", "#7a7a7a", "#56b4e9")
 GREY = "#9a9a9a"
+PLOTS = ("bits.svg", "speed.svg", "curves.svg", "sparsity.svg", "neurons.svg")
 # Training starts far above all that matters; the first evaluations would flatten the curves.
 HIGHEST = {"loss": 6.5, "bits_per_byte": 3.2}
 # Stands for the colour of the page's text, which matplotlib cannot know.
@@ -77,9 +79,7 @@ def pictures() -> dict[str, str]:
 def rows() -> list[dict[str, object]]:
     """The table: our models, then the report's."""
     library = models()
-    ours = [
-        (name, our_figures(library[name], measured_speeds.get(name))) for name in single_names()
-    ]
+    ours = [(name, our_figures(lm, measured_speeds.get(name))) for name, lm in library.items()]
     theirs = [(name, report_figures(library[name].architecture)) for name in single_names()]
     return [row(name, True, figures) for name, figures in ours] + [
         row(name, False, figures) for name, figures in theirs if figures
@@ -109,10 +109,10 @@ def measure(request: dict) -> Iterator[Event]:
     n_tokens = check("tokens", request.get("tokens"), number(int, ge=50, le=1000))
 
     def work() -> Iterator[Event]:
-        for place, name in enumerate(single_names()):
+        for place, name in enumerate(names()):
             seconds = 0.0
             for made, seconds in decode(name, n_tokens):  # noqa: B007
-                share = (place + made / n_tokens) / len(single_names())
+                share = (place + made / n_tokens) / len(names())
                 yield {"model": name, "progress": round(share, 3)}
             measured_speeds[name] = n_tokens / seconds
             score = models()[name].score(PROSE)
@@ -150,7 +150,7 @@ def decode(name: str, n_tokens: int) -> Iterator[tuple[int, float]]:
 
 def plot(name: str, language: str, query: dict[str, str]) -> str:
     """A chart as SVG; `ParameterError` for a chart or a choice that does not exist."""
-    check("plot", name, choice("bits.svg", "speed.svg", "curves.svg", "neurons.svg"))
+    check("plot", name, choice(*PLOTS))
     style = {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
     inks = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor")
     with drawing, rc_context(style | dict.fromkeys(inks, INK)):
@@ -168,8 +168,10 @@ def plot(name: str, language: str, query: dict[str, str]) -> str:
             draw_curves(axes, language, query)
         elif name == "neurons.svg":
             draw_neurons(axes, language, query)
+        elif name == "sparsity.svg":
+            draw_sparsity(axes, language)
         else:
-            draw_bars(axes, language, name.removesuffix(".svg"))
+            draw_bars(axes, language, name.removesuffix(".svg"), narrow)
         buffer = io.StringIO()
         figure.savefig(
             buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None}
@@ -199,12 +201,12 @@ def colour(name: str) -> str:
     return known or SPARE_COLOURS[len(name) % len(SPARE_COLOURS)]
 
 
-def draw_bars(axes, language: str, key: str) -> None:
+def draw_bars(axes, language: str, key: str, narrow: bool) -> None:
     """Ours and the report's side by side: bits per byte, or tokens per second."""
     texts = TEXTS[language]
     field = {"bits": "bits_per_byte", "speed": "tokens_per_second"}[key]
     table = rows()
-    places = {name: index for index, name in enumerate(single_names())}
+    places = {name: index for index, name in enumerate(names())}
     for ours, shift in ((True, -0.2), (False, 0.2)):
         known = [r for r in table if r["ours"] is ours and r[field] is not None]
         if not known:
@@ -219,10 +221,12 @@ def draw_bars(axes, language: str, key: str) -> None:
         digits = 2 if key == "bits" else 0
         labels = [tick_label(language, round(r[field], digits)) for r in known]
         axes.bar_label(bars, labels, padding=2)
-    axes.set_xticks(list(places.values()), [title(name) for name in places])
+    labels = [TEXTS[language].get(name) or title(name) for name in places]
+    broken = [label.replace(" ", "\n") for label in labels]
+    axes.set_xticks(list(places.values()), broken if narrow else labels)
     axes.set_ylabel(texts[f"{key}_axis"])
     axes.margins(y=0.15)
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
 
 def draw_curves(axes, language: str, query: dict[str, str]) -> None:
@@ -250,6 +254,23 @@ def draw_curves(axes, language: str, query: dict[str, str]) -> None:
         axes.legend(frameon=False, loc="upper right")
 
 
+def draw_sparsity(axes, language: str) -> None:
+    """BDH's speed against the share of its neurons that is active, and where ours stands."""
+    texts = TEXTS[language]
+    shares, speeds = zip(*speed_by_activity(), strict=True)
+    axes.plot([100 * share for share in shares], speeds, "o-", color=COLOURS["bdh"])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(language, value)))
+    active = models()[the_bdh()].metrics.get("activity", {}).get("x") if the_bdh() else None
+    if active:
+        mean = 100 * sum(active) / len(active)
+        axes.axvline(mean, color=GREY, linestyle="--", label=texts["our_bdh"])
+        axes.legend(frameon=False, loc="upper right")
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(texts["share_of_neurons"])
+    axes.set_ylabel(texts["speed_axis"])
+
+
 def draw_neurons(axes, language: str, query: dict[str, str]) -> None:
     """Shares of active neurons by layer: those that pass something on, and those held back."""
     texts = TEXTS[language]
@@ -269,7 +290,7 @@ def draw_neurons(axes, language: str, query: dict[str, str]) -> None:
         alpha=0.55,
         label=texts["kind_held"],
     )
-    axes.set_ylim(0, 100)
+    axes.set_ylim(0, max(10, 120 * max(active)))
     axes.set_xlabel(texts["layer"])
     axes.set_ylabel(texts["share_of_neurons"])
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16))

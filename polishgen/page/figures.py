@@ -117,6 +117,16 @@ def training_curves() -> dict[tuple[str, bool], list[Evaluation]]:
     return curves
 
 
+def speed_by_activity() -> list[tuple[float, float]]:
+    """(share of BDH's neurons that are active, tokens per second), as in sparsity.csv.
+
+    That is what `python -m polishgen bench --sparsity` printed on one core of a processor with
+    AVX-512, nothing else running on it.
+    """
+    rows = read_csv(HERE / "sparsity.csv")
+    return [(float(row["active"]), float(row["tokens_per_second"])) for row in rows]
+
+
 def run_title(run: str) -> str:
     """The name of one of the report's runs; its first Transformer run is number one."""
     name, _, first = run.partition("-")

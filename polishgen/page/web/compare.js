@@ -28,6 +28,7 @@ export function openCompare() {
   const draw = () => drawPlot($("#curves"), `curves.svg?${new URLSearchParams(new FormData(curves))}`, say("curves_heading"));
   curves.addEventListener("change", draw);
   draw();
+  if ($("#sparsity-plot")) drawPlot($("#sparsity-plot"), "sparsity.svg", say("sparsity"));
   measuring();
   judging();
 }

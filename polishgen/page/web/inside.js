@@ -134,7 +134,7 @@ function influence({ model, weights, memory }, tokens, token) {
       button.addEventListener("click", () => {
         const on = button.getAttribute("aria-pressed") === "false";
         for (const other of heads.children) other.setAttribute("aria-pressed", on && other === button);
-        if (on) show(own, [say("start_of_text"), ...texts], name);
+        if (on) show(own, [`${say("start_of_text")} `, ...texts], name);
         else show(weights, texts);
       });
       heads.append(button);
