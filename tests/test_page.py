@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expect, sync_playwright
 
 import polishgen
 from polishgen.page.texts import TEXTS
@@ -129,12 +129,17 @@ def until_running(page: Page) -> None:
     )
 
 
-def slow_down(page: Page) -> None:
-    """Lets answers come in slowly, so that a run lasts some seconds on the fastest server, too."""
+def slow_down(page: Page) -> CDPSession:
+    """Lets answers come in slowly, so that a run lasts some seconds on the fastest server, too.
+
+    Until the session that it returns is detached.
+    """
     conditions = {"offline": False, "latency": 0, "downloadThroughput": 1e5, "uploadThroughput": -1}
-    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", conditions)
+    session = page.context.new_cdp_session(page)
+    session.send("Network.emulateNetworkConditions", conditions)
     # Novels do not end after a page, as tales do.
     page.locator("[name=genre][value=novel]").check(force=True)
+    return session
 
 
 def link_of(page: Page, index: int = 0) -> str:
@@ -268,7 +273,7 @@ def test_no_error_locks_the_page(open_page: OpenPage):
 def test_a_text_outlives_reload_and_lost_connections(open_page: OpenPage):
     page = open_page(locale="en-GB")
     set_up(page, max_new_tokens=1000, seed=9)
-    slow_down(page)
+    slow = slow_down(page)
     page.locator("#prompt").fill("Wieczorem")
     page.locator("#generate").click()
     until_running(page)
@@ -287,6 +292,7 @@ def test_a_text_outlives_reload_and_lost_connections(open_page: OpenPage):
     longer = texts_of(page)
     assert all(longer[model].startswith(text) for model, text in kept.items())
     # Without a network: a message, the text, and on again.
+    slow.detach()
     page.context.set_offline(True)
     page.locator("#continue").click()
     expect(page.locator("#notice")).to_contain_text("connection was lost")

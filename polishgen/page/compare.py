@@ -163,8 +163,9 @@ def plot(name: str, language: str, query: dict[str, str]) -> str:
         axes.set_axisbelow(True)
         spell = FuncFormatter(lambda value, _: tick_label(language, value))
         axes.yaxis.set_major_formatter(spell)
-        if name == "curves.svg":
+        if name in ("curves.svg", "sparsity.svg"):
             axes.xaxis.set_major_formatter(spell)
+        if name == "curves.svg":
             draw_curves(axes, language, query)
         elif name == "neurons.svg":
             draw_neurons(axes, language, query)
@@ -259,7 +260,6 @@ def draw_sparsity(axes, language: str) -> None:
     texts = TEXTS[language]
     shares, speeds = zip(*speed_by_activity(), strict=True)
     axes.plot([100 * share for share in shares], speeds, "o-", color=COLOURS["bdh"])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(language, value)))
     active = models()[the_bdh()].metrics.get("activity", {}).get("x") if the_bdh() else None
     if active:
         mean = 100 * sum(active) / len(active)
