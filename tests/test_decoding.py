@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +266,24 @@ def test_where_numba_is_missing_or_fails_pytorch_decodes(fault, tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", WITHOUT.format(fault), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split()[0] == "PyTorch"
+
+
+def test_threads_that_declare_code_at_once_keep_it_in_one_folder(monkeypatch):
+    from polishgen.decoding import cache
+
+    seen, own = set(), cache.numba.config.CACHE_DIR
+
+    def njit(function, **options):
+        seen.add(cache.numba.config.CACHE_DIR)
+        time.sleep(0.01)
+        seen.add(cache.numba.config.CACHE_DIR)
+        return function
+
+    monkeypatch.setattr(cache.numba, "njit", njit)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(cache.compiled, [len] * 16))
+    assert seen == {str(cache.FOLDER)}
+    assert own == cache.numba.config.CACHE_DIR
 
 
 def test_code_is_kept_for_the_sources_that_it_was_compiled_from(tmp_path, monkeypatch):

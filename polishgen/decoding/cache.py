@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def cache_folder() -> Path | None:
 
 
 FOLDER = cache_folder()
+# Numba's setting is the process's, and models are loaded side by side.
+declaring = threading.Lock()
 
 
 def compiled(function: Callable) -> Callable:
@@ -47,15 +50,16 @@ def compiled(function: Callable) -> Callable:
 
     Sums may be taken in any order, but NaN and infinity keep their meaning.
     """
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(FOLDER or "")
-    try:
-        return numba.njit(
-            function,
-            cache=FOLDER is not None,
-            nogil=True,
-            error_model="numpy",
-            fastmath={"reassoc", "contract", "arcp", "nsz", "afn"},
-        )
-    finally:
-        numba.config.CACHE_DIR = before
+    with declaring:
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(FOLDER or "")
+        try:
+            return numba.njit(
+                function,
+                cache=FOLDER is not None,
+                nogil=True,
+                error_model="numpy",
+                fastmath={"reassoc", "contract", "arcp", "nsz", "afn"},
+            )
+        finally:
+            numba.config.CACHE_DIR = before
