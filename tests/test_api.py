@@ -201,8 +201,9 @@ def test_other_models_than_the_bundled_ones(tmp_path):
     folder = save_tiny_checkpoint(tmp_path / "my-gru", "gru")
     with serve_page({"POLISHGEN_MODELS": str(folder)}) as page:
         client = Client(page.url, verbose=False)
-        expected = polishgen.load(str(folder)).generate("a", max_new_tokens=5, seed=1)
-        assert client.predict("a", max_new_tokens=5, seed=1, api_name="/generate") == expected
+        options = {"max_new_tokens": 5, "seed": 1}
+        expected = polishgen.load(str(folder)).generate("a", **options)
+        assert client.predict("a", **options, api_name="/generate") == expected
         assert list(client.predict("a", max_new_tokens=5, api_name="/compare")) == [str(folder)]
         info = httpx.get(f"{page.url}gradio_api/info").json()["named_endpoints"]
         for function in ("/generate", "/score"):
@@ -214,6 +215,22 @@ def test_other_models_than_the_bundled_ones(tmp_path):
         for path in ("", "compare", "inside", "about", "arena"):
             answer = httpx.get(page.url + path)
             assert answer.is_success and "my-gru" in answer.text
+        schema, written = asyncio.run(generate_by_mcp(page.url, {"prompt": "a", **options}))
+        assert schema["properties"]["model"].get("default") == str(folder)
+        assert written == expected
+
+
+async def generate_by_mcp(url: str, arguments: dict) -> tuple[dict, str]:
+    """The schema of the tool `generate`, and what it gives."""
+    async with (
+        streamable_http_client(f"{url}gradio_api/mcp/") as (read, write, _),
+        ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+        generate = next(name for name in tools if name.endswith("generate"))
+        written = await session.call_tool(generate, arguments)
+        return tools[generate].inputSchema, written.content[0].text
 
 
 def test_bodies_and_uploads_are_small(served_page):

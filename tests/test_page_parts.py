@@ -20,11 +20,13 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from conftest import save_tiny_checkpoint
 from huggingface_hub import CommitScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+import polishgen
 from polishgen import language_model
 from polishgen.decoding import compiling
 from polishgen.errors import ParameterError
@@ -32,6 +34,7 @@ from polishgen.evaluation import predictions
 from polishgen.generate import Piece
 from polishgen.introspection import memory_weights
 from polishgen.page import arena, card, compare, figures, reading, writing
+from polishgen.page import models as served
 from polishgen.page.line import Line, LineFullError
 from polishgen.page.models import last_tokens, models, names, single_names
 from polishgen.page.texts import TEXTS, tie_short_words
@@ -281,6 +284,24 @@ def test_memory_is_told_for_whole_characters():
     # Models with other tokens are not asked.
     asked = {"text": text, "model": "gru", "token": 3}
     assert [event["model"] for event in reading.influence_of(asked)] == list(single_names())
+
+
+def test_models_with_other_tokens_are_served_side_by_side(tmp_path, monkeypatch):
+    tiny = polishgen.load(save_tiny_checkpoint(tmp_path / "tiny", "gru"))
+    both = {"gru": models()["gru"], "tiny": tiny}
+    for module in (served, reading, writing):
+        monkeypatch.setattr(module, "models", lambda: both)
+    options = {"max_new_tokens": 5, "seed": 1}
+    runs = [("Ala", writing.check_run(name, options)) for name in ("gru", "tiny")]
+    told = [event["columns"].get(1, {"tokens": []})["tokens"] for event in writing.write(runs)]
+    alternatives = [pair for tokens in told for token in tokens for pair in token[3]]
+    # The tiny model's tokens are single bytes, of which those above ASCII's are no characters.
+    assert alternatives
+    assert all(text is None or (len(text) == 1 and text.isascii()) for text, _ in alternatives)
+    asked = {"text": "Ala ma kota", "model": "tiny", "token": 6}
+    assert [event["model"] for event in reading.influence_of(asked)] == ["tiny"]
+    with pytest.raises(ParameterError, match="model"):
+        reading.influence_of(asked | {"model": "gpt"})
 
 
 def test_a_reading_can_be_stopped_between_chunks(monkeypatch):

@@ -110,10 +110,9 @@ def influence_of(request: dict) -> Iterator[Event]:
     Events {"model", "weights", "memory"}, see `influence` and `memory`.
     """
     text = check_reading(request, READ_TOKENS)
-    name = str(request.get("model"))
+    name, digest = request.get("model"), model_named(request.get("model")).tokenizer.digest
     tokens = len(reading(name, text))
     index = check("token", request.get("token"), number(int, ge=0, lt=tokens))
-    digest = models()[name].tokenizer.digest
     alike = [each for each in single_names() if models()[each].tokenizer.digest == digest]
     return (
         {"model": m, "weights": influence(m, text, index), "memory": memory(m, text, index)}
