@@ -82,6 +82,7 @@ def test_a_single_value_is_checked_as_a_field_is():
     assert check("tokens", np.int64(50), number(int, ge=50, le=1000)) == 50
     assert check("tokens", 50.0, number(int, ge=50, le=1000)) == 50
     assert check("text", "Ala", string(3)) == "Ala"
+    assert check("text", "\udcff", string(3)) == "\udcff"
     assert check("x", "tokens", choice("tokens", "minutes")) == "tokens"
     for value, kind, allowed in (
         (49, number(int, ge=50, le=1000), "a whole number from 50 to 1000"),
