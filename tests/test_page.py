@@ -638,6 +638,17 @@ def test_inside_the_latest_wish_counts(open_page: OpenPage):
     )
 
 
+def test_looking_inside_offers_the_texts_that_are_shown_by_now(open_page: OpenPage):
+    page = open_page(locale="en-GB")
+    for seed in (3, 4):
+        page.locator("nav [data-tab=write]").click()
+        set_up(page, max_new_tokens=10, seed=seed)
+        text = next(iter(generate(page).values())).strip()
+        page.locator("nav [data-tab=inside]").click()
+        page.locator("#takes button").first.click()
+        expect(page.locator("#reading-gru .paper")).to_have_text(text)
+
+
 def test_the_latest_choice_is_drawn(open_page: OpenPage):
     page = open_page("compare", locale="en-GB")
     page.locator("#curves svg").wait_for()

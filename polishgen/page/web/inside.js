@@ -20,13 +20,6 @@ export function openInside() {
   neurons = new LatestJob([], element("button"), status);
   $("#inside-form").addEventListener("submit", (event) => (event.preventDefault(), job.running || look()));
   $("#take-prose").addEventListener("click", () => take($$("#compare .serif p").map((p) => p.textContent).join("\n\n")));
-  const take = (value) => ((field.value = value), look());
-  const buttons = shownTexts().map(({ model, text }) => {
-    const button = element("button", { type: "button" }, say("take", { model: modelTitle(model) }));
-    button.addEventListener("click", () => take(text));
-    return button;
-  });
-  $("#takes").replaceChildren(...buttons);
   const form = $("#neuron-form");
   form?.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -35,6 +28,18 @@ export function openInside() {
   form?.addEventListener("input", () => (typed = true));
   if (shownTexts()[0]) field.value = shownTexts()[0].text;
   look();
+}
+
+const take = (value) => (($("#inside-text").value = value), look());
+
+/** Offers the texts that the Write tab shows by now. */
+export function offerTexts() {
+  const buttons = shownTexts().map(({ model, text }) => {
+    const button = element("button", { type: "button" }, say("take", { model: modelTitle(model) }));
+    button.addEventListener("click", () => take(text));
+    return button;
+  });
+  $("#takes").replaceChildren(...buttons);
 }
 
 async function look() {

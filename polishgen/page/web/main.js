@@ -3,7 +3,7 @@
 import { $, $$, say, settings } from "./core.js";
 import { openArena } from "./arena.js";
 import { openCompare } from "./compare.js";
-import { openInside } from "./inside.js";
+import { offerTexts, openInside } from "./inside.js";
 import { openWrite } from "./write.js";
 
 const openers = { write: openWrite, arena: openArena, compare: openCompare, inside: openInside };
@@ -18,6 +18,7 @@ function show(tab) {
   document.title = say(`title_${tab}`);
   if (!opened.has(tab)) openers[tab]?.();
   opened.add(tab);
+  if (tab === "inside") offerTexts();
 }
 
 for (const link of $$("[data-tab]"))
