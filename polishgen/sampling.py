@@ -20,12 +20,12 @@ SAMPLING_PRESETS: dict[str, SamplingConfig] = {
     "careful": SamplingConfig(temperature=0.8, min_p=0.08),
     "balanced": DEFAULT_SAMPLING,
     "wild": SamplingConfig(temperature=1.2, min_p=0.02),
-    "report": SamplingConfig(min_p=0.0),
+    "report": SamplingConfig(temperature=1.0, min_p=0.0),
 }
 
 
 def describe(sampling: SamplingConfig) -> str:
-    """The temperature and the filters that are on, as in "temperature 1, min-p 0.04"."""
+    """The temperature and the filters that are on, as in "temperature 0.9, min-p 0.05"."""
     filters = {
         "top-k": (sampling.top_k, 0),
         "top-p": (sampling.top_p, 1),

@@ -14,6 +14,9 @@ from polishgen.models import TITLES
 from polishgen.parameters import check, choice
 from polishgen.tokenizer import Tokenizer
 
+# The one that models of this size write best, and the example's.
+DEFAULT_GENRE = "tale"
+
 
 def served_names() -> tuple[str, ...]:
     """Names of the models to serve: those configured, and the bundled ones' chorus beside them."""
@@ -69,6 +72,11 @@ def genres() -> tuple[str, ...]:
     """The genres that every served model knows."""
     known = [lm.tokenizer.genres for lm in models().values()]
     return tuple(genre for genre in known[0] if all(genre in others for others in known))
+
+
+def default_genre() -> str | None:
+    """What the page writes unless the visitor chooses: a tale, where the models know it."""
+    return DEFAULT_GENRE if DEFAULT_GENRE in genres() else None
 
 
 def last_tokens(tokenizer: Tokenizer, text: str, limit: int) -> str:

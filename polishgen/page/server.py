@@ -30,7 +30,7 @@ from polishgen.decoding import compile_in_background
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.page import api, arena, card, compare, reading
 from polishgen.page.line import Event, Line
-from polishgen.page.models import genres, models, names, single_names, title
+from polishgen.page.models import default_genre, genres, models, names, single_names, title
 from polishgen.page.texts import LANGUAGES, TEXTS, language_of, markdown
 from polishgen.page.writing import (
     MAX_COLUMNS,
@@ -247,7 +247,11 @@ async def plot(name: str, request: Request) -> Response:
 @lru_cache(maxsize=1)
 def example() -> list[Event]:
     """The default sentence's continuation by every model: what a new visitor sees first."""
-    options = {"seed": EXAMPLE_SEED, "max_new_tokens": EXAMPLE_TOKENS}
+    options = {
+        "seed": EXAMPLE_SEED,
+        "max_new_tokens": EXAMPLE_TOKENS,
+        "genre": default_genre(),
+    }
     written = []
     for name in names()[:MAX_COLUMNS]:
         events = list(write([(PROMPT, check_run(name, options))]))
@@ -280,6 +284,7 @@ def settings() -> dict:
         "parameters": GenerationConfig.model_json_schema()["properties"],
         "presets": {name: dict(preset) for name, preset in SAMPLING_PRESETS.items()},
         "genres": genres(),
+        "default_genre": default_genre(),
         "prompt": PROMPT,
         "max_tokens": MAX_TOKENS,
         "max_columns": MAX_COLUMNS,
