@@ -33,8 +33,11 @@ def serve_page(environment: dict[str, str] | None = None) -> Iterator[ServedPage
 
     `environment` is added to this process's own; votes go to a file of their own.
     """
+    from polishgen.decoding import compile_in_background
     from polishgen.page.measure import serve
 
+    # The page fetches what is compiled, and so writes by compiled code from the first token.
+    compile_in_background().join()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log.txt"
         votes = {"POLISHGEN_DATA": str(Path(folder) / "votes.sqlite3")}

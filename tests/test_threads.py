@@ -62,11 +62,9 @@ def same(one: object, other: object) -> bool:
 def test_everything_at_once_gives_what_it_gives_alone(name, monkeypatch):
     lm = random_model(name)
     monkeypatch.setattr(reading, "models", lambda: {name: lm})
-    reading.reading.cache_clear()
     calls = calls_of(lm)
     alone = {called: call() for called, call in calls.items()}
     with ThreadPoolExecutor(8) as pool:
         runs = [(called, pool.submit(calls[called])) for _ in range(4) for called in calls]
         for called, run in runs:
             assert same(run.result(), alone[called]), called
-    reading.reading.cache_clear()

@@ -5,7 +5,15 @@ from polishgen.decoding.decoder import (
     TorchDecoder,
     compile_in_background,
     compiling,
+    is_cached,
     make_decoder,
 )
 
-__all__ = ["Decoder", "TorchDecoder", "compile_in_background", "compiling", "make_decoder"]
+__all__ = [
+    "Decoder",
+    "TorchDecoder",
+    "compile_in_background",
+    "compiling",
+    "is_cached",
+    "make_decoder",
+]

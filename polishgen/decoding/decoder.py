@@ -181,6 +181,15 @@ def compile_in_background() -> threading.Thread:
     return thread
 
 
+def is_cached() -> bool:
+    """Whether all steps have been compiled here before, so that they only need to be loaded."""
+    try:
+        from polishgen.decoding.cache import FOLDER
+    except ImportError:
+        return False
+    return bool(FOLDER) and all((FOLDER / f"{each}.done").exists() for each in STEPS)
+
+
 def compile_step(architecture: str) -> None:
     """Compiles an architecture's step, or fetches it from the cache."""
     compiled_code(build_model(preset_config(architecture, "compact", vocab_size=2)))

@@ -26,7 +26,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from polishgen.bench import PROMPT
-from polishgen.decoding import compile_in_background
+from polishgen.decoding import compile_in_background, is_cached
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.page import api, arena, card, compare, reading
 from polishgen.page.line import Event, Line
@@ -53,8 +53,6 @@ LARGEST_BODY = 2**18
 # Parameter of mallopt(3).
 M_ARENA_MAX = -8
 EXAMPLE_TOKENS, EXAMPLE_SEED = 90, 3
-# Compiled decoders are waited for so long, which is enough where they have been compiled before.
-LOADING_SECONDS = 1.5
 
 Work = Callable[[dict], Iterator[Event]]
 
@@ -89,7 +87,9 @@ def build_page() -> gr.Server:
     share_heaps()
     models()
     # Only now: a process that ends while code is loaded is aborted.
-    compile_in_background().join(LOADING_SECONDS)
+    loading = compile_in_background()
+    if is_cached():
+        loading.join()  # takes a second; the same seed then gives the same text from the start
     server = gr.Server(docs_url=None, redoc_url=None, openapi_url=None)
     api.add_endpoints(server, LINE)
     server.add_middleware(SmallBodies)
