@@ -25,6 +25,7 @@ from huggingface_hub import CommitScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
+from starlette.testclient import TestClient
 
 import polishgen
 from polishgen import language_model
@@ -33,7 +34,7 @@ from polishgen.errors import ParameterError
 from polishgen.evaluation import predictions
 from polishgen.generate import Piece
 from polishgen.introspection import memory_weights
-from polishgen.page import arena, card, compare, figures, reading, writing
+from polishgen.page import arena, card, compare, figures, reading, server, writing
 from polishgen.page import models as served
 from polishgen.page.line import Line, LineFullError
 from polishgen.page.models import last_tokens, models, names, single_names
@@ -601,3 +602,24 @@ def test_a_card_shows_its_link_as_text(monkeypatch):
     # One that nobody would type is left out.
     card.draw(("Ala ma ", "kota.", ("gru",)), "en", link * 3)
     assert "".join(drawn).count("https://") == 1
+
+
+def test_the_page_is_served_before_its_code_is_compiled_and_its_example_written(monkeypatch):
+    compiled = threading.Event()
+    loading = threading.Thread(target=compiled.wait, daemon=True)
+    loading.start()
+    example = [{"model": "gru", "options": {}, "way": "compiled", "events": []}]
+    monkeypatch.setattr(server, "example_is_there", threading.Event())
+    monkeypatch.setattr(server, "is_cached", lambda: False)
+    monkeypatch.setattr(server, "compile_in_background", lambda: loading)
+    monkeypatch.setattr(server, "example", lambda: example)
+    monkeypatch.setattr(server, "example_picture", lambda: "card.png?run=x")
+    client = TestClient(server.build_page())
+    found = re.compile(r'id="example">(.*?)</script>', re.DOTALL)
+    before = client.get("/").text
+    assert json.loads(found.search(before)[1]) == [] and "og:image" not in before
+    compiled.set()
+    assert server.example_is_there.wait(30)
+    after = client.get("/").text
+    assert json.loads(found.search(after)[1]) == example
+    assert "card.png?run=x" in after

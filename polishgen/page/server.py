@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, suppress
 from functools import lru_cache
 from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
 from urllib.parse import urlencode
 
 import gradio as gr
@@ -53,6 +55,7 @@ LARGEST_BODY = 2**18
 # Parameter of mallopt(3).
 M_ARENA_MAX = -8
 EXAMPLE_TOKENS, EXAMPLE_SEED = 90, 3
+example_is_there = Flag()
 
 Work = Callable[[dict], Iterator[Event]]
 
@@ -83,13 +86,17 @@ ANSWERS: dict[str, Callable[[dict], object]] = {
 
 
 def build_page() -> gr.Server:
-    """The server with all its routes; loads the models first, and writes the example."""
+    """The server with all its routes; loads the models first, and writes the example.
+
+    Where code has yet to be compiled, which takes half a minute, the example comes after that.
+    """
     share_heaps()
     models()
     # Only now: a process that ends while code is loaded is aborted.
-    loading = compile_in_background()
+    writer = Thread(target=write_example, args=[compile_in_background()], daemon=True)
+    writer.start()
     if is_cached():
-        loading.join()  # takes a second; the same seed then gives the same text from the start
+        writer.join()
     server = gr.Server(docs_url=None, redoc_url=None, openapi_url=None)
     api.add_endpoints(server, LINE)
     server.add_middleware(SmallBodies)
@@ -101,8 +108,14 @@ def build_page() -> gr.Server:
     server.add_api_route("/do/{name}", do, methods=["POST"])
     server.add_api_route("/plot/{name}", plot, methods=["GET"])
     server.add_api_route("/card.png", card_picture, methods=["GET", "HEAD"])
-    example()
     return server
+
+
+def write_example(loading: Thread) -> None:
+    """Writes the example when `loading`, of compiled code, has ended."""
+    loading.join()
+    example()
+    example_is_there.set()
 
 
 def share_heaps() -> None:
@@ -312,7 +325,7 @@ def shown(tab: str) -> Callable:
         root = request.scope.get("root_path", "").rstrip("/")
         run = request.query_params.get("run")
         about = {"title": TEXTS[language][f"title_{tab}"], "text": TEXTS[language]["subtitle"]}
-        picture = example_picture()
+        picture = example_picture() if example_is_there.is_set() else None
         if run:
             try:
                 column = decode_link(run)[0]
@@ -333,7 +346,7 @@ def shown(tab: str) -> Callable:
             about=about,
             picture=picture,
             settings=settings() | {"language": language, "texts": TEXTS[language], "tab": tab},
-            example=example() if not run and tab == "write" else [],
+            example=example() if example_is_there.is_set() and not run and tab == "write" else [],
             models=models(),
             columns=names()[:MAX_COLUMNS],
             single=single_names(),
