@@ -27,7 +27,7 @@ def open_page(browser: Browser, served: ServedPage, path: str = "", **options) -
 
 def generate(browser: Browser, served: ServedPage, **options) -> Page:
     """The Write tab after a run that a link has started."""
-    query = f"?prompt=Pewnego+razu+młody+książe&seed={SEED}&max_new_tokens=110"
+    query = f"?prompt=Pewnego+razu+młody+książe&seed={SEED}&max_new_tokens=110&genre=tale"
     page = open_page(browser, served, query, **options)
     page.locator("#columns .token").first.wait_for()
     page.locator("#stop[aria-disabled=true]").wait_for()
