@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import httpx
@@ -12,6 +13,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import Tool
 from page_server import serve_page
 
 import polishgen
@@ -159,14 +161,20 @@ def test_a_lone_surrogate_is_taken_for_an_unknown_character(served_page):
     assert data == [expected]
 
 
+@asynccontextmanager
+async def mcp_tools(url: str) -> AsyncIterator[tuple[ClientSession, dict[str, Tool]]]:
+    """An MCP client's session with the page, and its tools by name."""
+    async with (
+        streamable_http_client(f"{url}gradio_api/mcp/") as (read, write, _),
+        ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        yield session, {tool.name: tool for tool in (await session.list_tools()).tools}
+
+
 def test_mcp_tools(served_page):
     async def use_tools():
-        async with (
-            streamable_http_client(f"{served_page.url}gradio_api/mcp/") as (read, write, _),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+        async with mcp_tools(served_page.url) as (session, tools):
             generate = next(name for name in tools if name.endswith("generate"))
             options = {"max_new_tokens": 10, "seed": 2, "model": "gru"}
             written = await session.call_tool(generate, {"prompt": PROMPT, **options})
@@ -222,12 +230,7 @@ def test_other_models_than_the_bundled_ones(tmp_path):
 
 async def generate_by_mcp(url: str, arguments: dict) -> tuple[dict, str]:
     """The schema of the tool `generate`, and what it gives."""
-    async with (
-        streamable_http_client(f"{url}gradio_api/mcp/") as (read, write, _),
-        ClientSession(read, write) as session,
-    ):
-        await session.initialize()
-        tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+    async with mcp_tools(url) as (session, tools):
         generate = next(name for name in tools if name.endswith("generate"))
         written = await session.call_tool(generate, arguments)
         return tools[generate].inputSchema, written.content[0].text
