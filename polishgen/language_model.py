@@ -128,11 +128,12 @@ class LanguageModel:
     def score_by_chunks(self, text: str, genre: str | None = None) -> Iterator[Score]:
         """`score` of the part of `text` that has been read so far, chunk by chunk."""
         logprobs: list[float] = []
-        tokens = self.text_tokens(text)
+        n_bytes, tokens = 0, self.text_tokens(text)
         for targets, log_probabilities in self.log_probabilities(tokens, genre):
+            read = len(logprobs)
             logprobs += log_probabilities.gather(1, targets[:, None])[:, 0].tolist()
-            read = tokens[: len(logprobs)]
-            yield Score(tuple(read), tuple(logprobs), len(self.tokenizer.decode_bytes(read)))
+            n_bytes += len(self.tokenizer.decode_bytes(tokens[read : len(logprobs)]))
+            yield Score(tuple(tokens[: len(logprobs)]), tuple(logprobs), n_bytes)
 
     def text_tokens(self, text: str) -> list[int]:
         """Tokens of a text to be read, normalised; `ParameterError` if it is empty or too long."""
