@@ -20,7 +20,8 @@ from safetensors.torch import load_file
 
 import polishgen
 from training import bench
-from training.export import earlier_log
+from training.config import TrainingConfig
+from training.export import command_of, earlier_log
 from training.prepare import PrepareConfig, prepare
 from training.state import load_state
 from training.train import Run, main, parse_arguments
@@ -481,3 +482,13 @@ def test_bench_prints_the_speed_and_the_share_of_the_machines(tiny_corpus, tmp_p
     assert not (tmp_path / "run").exists()
     assert bench.main(["--seconds", "0", "--model", "gru"]) == 2
     assert "seconds=" in capsys.readouterr().err
+
+
+def test_a_recorded_command_names_no_folder_outside_the_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = TrainingConfig(
+        model="gru", data=str(tmp_path / "runs/data"), init_from=str(tmp_path / "runs/first")
+    )
+    command = command_of(config)
+    assert "--data runs/data " in command and "--init-from runs/first" in command
+    assert str(tmp_path) not in command

@@ -42,8 +42,12 @@ def stages_of(metrics: dict) -> list[dict]:
 
 
 def command_of(config: TrainingConfig) -> str:
-    """The command line that makes a run of `config`."""
+    """The command line that makes a run of `config`, with paths as seen from the working folder."""
     recipe = RECIPES[config.model, config.preset]
+    here = f"{Path.cwd()}/"
+    config = config.replace(
+        data=config.data.removeprefix(here), init_from=config.init_from.removeprefix(here)
+    )
     changed = {name: value for name, value in config if value != getattr(recipe, name)}
     chosen = {"model": config.model, "preset": config.preset, **changed}
     return f"python -m training.train {shlex.join(as_options(chosen))}"
