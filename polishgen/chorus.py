@@ -19,6 +19,11 @@ from polishgen.language_model import CHORUS, LanguageModel, load
 from polishgen.parameters import Count, Record, Window
 
 
+def pool(logits: Sequence[Tensor]) -> Tensor:
+    """Logits of the chorus, of its models' logits, all of one shape."""
+    return torch.stack(list(logits)).mean(0)
+
+
 class ChorusConfig(Record):
     """Sizes that the models of a `Chorus` share."""
 
@@ -46,7 +51,7 @@ class Chorus(nn.Module):
             *(model(tokens, own) for model, own in zip(self.models, before, strict=True)),
             strict=True,
         )
-        return torch.stack(logits).mean(0), list(after)
+        return pool(logits), list(after)
 
 
 def chorus_of(models: Sequence[LanguageModel]) -> LanguageModel:

@@ -6,7 +6,7 @@ divide by the length of the text itself and compare any model with any other, an
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -92,18 +92,38 @@ def text_loss(
     `documents`: texts, which are normalised, or their tokens. `genre`: of all of them.
     `batch_size`: documents read side by side at most.
     """
+    return text_losses([model], tokenizer, documents, genre, batch_size)[0]
+
+
+def text_losses(
+    models: Sequence[nn.Module],
+    tokenizer: Tokenizer,
+    documents: Sequence[str] | Sequence[Sequence[int]],
+    genre: str | None = None,
+    batch_size: int = 8,
+    pool: Callable[[Sequence[Tensor]], Tensor] | None = None,
+) -> list[TextLoss]:
+    """Each model's `text_loss`, all of them reading in step.
+
+    `pool`: makes one model's logits of theirs; its loss is then the last, and costs no reading.
+    """
     encoded = (tokenizer.encode(normalise(d)) if isinstance(d, str) else d for d in documents)
     rows = sorted((row for row in encoded if len(row)), key=len)
     if not rows:
         raise ParameterError("documents", documents, "texts, not all of them empty")
     n_tokens, sizes = sum(map(len, rows)), byte_lengths(tokenizer)
     n_bytes = sum(int(sizes[torch.tensor(row)].sum()) for row in rows)
-    nats = 0.0
+    nats = [0.0] * (len(models) + bool(pool))
     while rows:
         # Not much padding: documents at least half as long as the longest.
         batch = [row for row in rows[-batch_size:] if 2 * len(row) >= len(rows[-1])]
         del rows[-len(batch) :]
-        for logits, targets in predictions(model, tokenizer.prefix(genre), batch):
-            losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-            nats += losses.double().sum().item()
-    return TextLoss(nats, n_tokens, n_bytes)
+        chunks = [predictions(model, tokenizer.prefix(genre), batch) for model in models]
+        for chunk in zip(*chunks, strict=True):
+            logits, targets = [own for own, _ in chunk], chunk[0][1].flatten()
+            if pool:
+                logits.append(pool(logits))
+            for place, own in enumerate(logits):
+                losses = F.cross_entropy(own.flatten(0, 1), targets, reduction="none")
+                nats[place] += losses.double().sum().item()
+    return [TextLoss(total, n_tokens, n_bytes) for total in nats]

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polishgen.checkpoint import read_json, save_checkpoint
+from polishgen.chorus import chorus_of
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.language_model import LanguageModel, load
 from polishgen.parameters import SamplingConfig
@@ -30,7 +31,12 @@ from training.measures.copying import (
     longest_span,
     shared_lengths,
 )
-from training.measures.held_out import CorpusTexts, measure_kinds, read_corpus
+from training.measures.held_out import (
+    CorpusTexts,
+    measure_chorus,
+    measure_kinds,
+    read_corpus,
+)
 from training.measures.real_words import (
     REPORT_COUNTS,
     clustered_share,
@@ -318,6 +324,25 @@ def test_the_loss_is_over_all_of_the_held_out_text_kind_by_kind(corpus, tiny_cor
     lm.metrics["held_out"]["tale"]["bytes"] -= 1
     assert measure_kinds(lm, texts, keep=True) == losses
     assert list(measure_kinds(lm, corpus, keep=False)) == ["novel"]
+
+
+def test_a_chorus_and_its_models_are_read_once(tiny_corpus):
+    texts = CorpusTexts(
+        [],
+        [Document("Dom stoi.", {"kind": "novel"}), Document("Żył raz król.", {"kind": "tale"})],
+        "digest",
+    )
+    lms = [random_model(name, tiny_corpus) for name in ("transformer", "gru")]
+    *alone, together = measure_chorus(chorus_of(lms), texts)
+    for lm, losses in zip(lms, alone, strict=True):
+        own = measure_kinds(lm, texts, keep=False)
+        assert {k: v["loss"] for k, v in losses.items()} == pytest.approx(
+            {k: v["loss"] for k, v in own.items()}
+        )
+    for document, loss in zip(texts.held_out, together.values(), strict=True):
+        assert loss["loss"] == pytest.approx(chorus_of(lms).score(document.text).loss.loss)
+    *_, last = evaluate.held_out_losses([lms[1], chorus_of(lms)], texts, keep=True)
+    assert last == together
 
 
 # --- the report ------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from statistics import median
 
 from polishgen.bench import PROMPT
 from polishgen.checkpoint import BUNDLED, METRICS_FILE
-from polishgen.chorus import load_all
+from polishgen.chorus import Chorus, load_all
 from polishgen.command_line import command
 from polishgen.errors import PolishgenError
 from polishgen.files import write_json
@@ -23,7 +23,13 @@ from polishgen.introspection import active_shares
 from polishgen.language_model import CHORUS, LanguageModel, load
 from polishgen.sampling import SAMPLING_PRESETS
 from training.measures.compressors import compressor_rows
-from training.measures.held_out import MAIN_KIND, CorpusTexts, measure_kinds, read_corpus
+from training.measures.held_out import (
+    MAIN_KIND,
+    CorpusTexts,
+    measure_chorus,
+    measure_kinds,
+    read_corpus,
+)
 from training.measures.real_words import (
     REPORT_COUNTS,
     clustered_share,
@@ -68,14 +74,24 @@ class Measured:
     samples: dict[SetName, list[Sample]]
 
 
-def measure(lm: LanguageModel, corpus: CorpusTexts, keep: bool) -> Measured:
-    """Measures and samples a model, and tells how long that took."""
+def held_out_losses(
+    lms: Sequence[LanguageModel], corpus: CorpusTexts, keep: bool
+) -> list[dict[str, dict]]:
+    """Each model's losses by kind; a chorus is read once, together with its models."""
+    together = {}
+    for lm in lms:
+        if isinstance(lm.model, Chorus):
+            # The chorus keeps nothing: its figures change with any of its models.
+            parts = (*lm.model.models, lm.model)
+            together |= zip(parts, measure_chorus(lm, corpus), strict=True)
+    return [together.get(lm.model) or measure_kinds(lm, corpus, keep) for lm in lms]
+
+
+def measure(lm: LanguageModel, held_out: dict[str, dict]) -> Measured:
+    """Samples a model whose losses are known, and tells how long that took."""
     started = time.perf_counter()
-    # The chorus keeps nothing: its figures change with any of its models.
-    held_out = measure_kinds(lm, corpus, keep and lm.folder is not None)
-    measured = time.perf_counter()
     bits = ", ".join(f"{kind} {loss['bits_per_byte']:.3f}" for kind, loss in held_out.items())
-    print(f"{lm.name}: bits per byte: {bits} ({measured - started:.0f} s)", flush=True)
+    print(f"{lm.name}: bits per byte: {bits}", flush=True)
     samples = {
         (genre, preset): generate_samples(
             lm,
@@ -87,7 +103,7 @@ def measure(lm: LanguageModel, corpus: CorpusTexts, keep: bool) -> Measured:
         )
         for genre, preset in set_names(lm)
     }
-    count, seconds = sum(map(len, samples.values())), time.perf_counter() - measured
+    count, seconds = sum(map(len, samples.values())), time.perf_counter() - started
     print(f"{lm.name}: {count} samples ({seconds:.0f} s)", flush=True)
     return Measured(lm, held_out, samples)
 
@@ -130,7 +146,8 @@ def evaluate(lms: Sequence[LanguageModel], corpus: CorpusTexts, keep: bool = Fal
     held-out text too short to compare with.
     """
     human = human_texts(corpus)
-    models = [measure(lm, corpus, keep) for lm in lms]
+    losses = held_out_losses(lms, corpus, keep)
+    models = [measure(lm, held_out) for lm, held_out in zip(lms, losses, strict=True)]
     written = [comparable(texts) for model in models for texts in model.samples.values()]
     # The training text is gone through once for all of them.
     figures = iter(
@@ -205,7 +222,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--keep-loss",
         action="store_true",
-        help="keep the loss that metrics.json has for the same text, which is most of the work",
+        help="keep the loss that metrics.json has for the same text, which is most of the work; "
+        "a chorus is read anew, and its models with it",
     )
     options = parser.parse_args(arguments)
     keep_freed_memory()

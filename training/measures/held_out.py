@@ -4,12 +4,16 @@ Every model is measured on the same text, tokenised by its own tokenizer.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from polishgen.evaluation import text_loss
+from torch import Tensor, nn
+
+from polishgen.chorus import pool
+from polishgen.evaluation import text_losses
 from polishgen.language_model import LanguageModel
+from polishgen.tokenizer import Tokenizer
 from training.corpus.cleaning import Document
 from training.corpus.summary import load_summary
 
@@ -72,25 +76,42 @@ def measure_kinds(lm: LanguageModel, corpus: CorpusTexts, keep: bool) -> dict[st
     for kind, documents in corpus.kinds().items():
         size = sum(len(document.text.encode()) for document in documents)
         kept = known.get(kind, {})
-        losses[kind] = kept if kept.get("bytes") == size else kind_loss(lm, documents)
+        if kept.get("bytes") != size:
+            (kept,) = kind_losses([lm.model], lm.tokenizer, documents)
+        losses[kind] = kept
     return losses
 
 
-def kind_loss(lm: LanguageModel, documents: Sequence[Document]) -> dict:
-    """Loss over documents of one kind, and what it is over."""
+def measure_chorus(chorus: LanguageModel, corpus: CorpusTexts) -> list[dict[str, dict]]:
+    """`measure_kinds` of each model of a chorus and, last, of the chorus, from one reading."""
+    models = list(chorus.model.models)
+    losses: list[dict[str, dict]] = [{} for _ in (*models, chorus)]
+    for kind, documents in corpus.kinds().items():
+        rows = kind_losses(models, chorus.tokenizer, documents, pool)
+        for of_model, loss in zip(losses, rows, strict=True):
+            of_model[kind] = loss
+    return losses
+
+
+def kind_losses(
+    models: Sequence[nn.Module],
+    tokenizer: Tokenizer,
+    documents: Sequence[Document],
+    pool: Callable[[Sequence[Tensor]], Tensor] | None = None,
+) -> list[dict]:
+    """Losses over documents of one kind, and what they are over: see `text_losses`."""
     genre = documents[0].meta.get("genre")
-    genre = genre if genre in lm.tokenizer.genres else None
-    loss = measure_loss(lm, [document.text for document in documents], genre)
-    return {"genre": genre, "documents": len(documents), **loss}
-
-
-def measure_loss(lm: LanguageModel, texts: Sequence[str], genre: str | None = None) -> dict:
-    """Loss, perplexity, bits per byte, tokens and bytes over all of the texts."""
-    result = text_loss(lm.model, lm.tokenizer, texts, genre)
-    return {
-        "loss": result.loss,
-        "perplexity": result.perplexity,
-        "bits_per_byte": result.bits_per_byte,
-        "tokens": result.tokens,
-        "bytes": result.n_bytes,
-    }
+    genre = genre if genre in tokenizer.genres else None
+    texts = [document.text for document in documents]
+    return [
+        {
+            "genre": genre,
+            "documents": len(documents),
+            "loss": result.loss,
+            "perplexity": result.perplexity,
+            "bits_per_byte": result.bits_per_byte,
+            "tokens": result.tokens,
+            "bytes": result.n_bytes,
+        }
+        for result in text_losses(models, tokenizer, texts, genre, pool=pool)
+    ]
