@@ -4,16 +4,23 @@ Waits are for what a visitor would see, never for a time.
 """
 
 import json
+import os
 import re
 import shutil
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from page_server import ROOT
 from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expect, sync_playwright
 
 import polishgen
+from polishgen.page.measure import answers
 from polishgen.page.texts import TEXTS
 
 CHROMIUM = shutil.which("chromium")
@@ -405,14 +412,15 @@ def test_awkward_prompts(open_page: OpenPage):
     until_ready(page)
 
 
-# Runs of 4 × 1,000 tokens, as many as a browser has connections.
+# Runs of 4 × 1,000 tokens, as many as a browser has connections; resolves once all stand in line.
 CROWD = """options => {
     window.crowd = new AbortController();
     const models = [...document.querySelectorAll('#columns .column')].map(e => e.dataset.model);
     const columns = models.map(model => ({model, text: 'Ala', options}));
     const headers = {'content-type': 'application/json'}, body = JSON.stringify({columns});
-    for (let i = 0; i < 6; i++)
-        fetch('do/write', {method: 'POST', headers, body, signal: crowd.signal}).catch(() => {});
+    const request = {method: 'POST', headers, body, signal: crowd.signal};
+    const runs = [1, 2, 3, 4, 5, 6].map(() => fetch('do/write', request).catch(() => {}));
+    return Promise.all(runs).then(() => {});
 }"""
 
 
@@ -435,6 +443,115 @@ def test_waiting_visitors_see_their_place(open_page: OpenPage):
     until_ready(page)
     expect(page.locator("#status")).to_have_text("")
     others.evaluate("crowd.abort()")
+
+
+@pytest.mark.parametrize(
+    ("button", "tab", "status", "field", "shown"),
+    [
+        ("#arena-play", "arena", "#arena-status", "#arena-prompt", "#arena-texts .vote"),
+        ("#measure", "compare", "#measure-status", "#measure-tokens", "#measured td"),
+        ("#judge", "compare", "#judge-status", "#own-text", "#judged td"),
+        ("#look", "inside", "#inside-status", "#inside-text", "#readings .paper"),
+    ],
+)
+def test_a_lost_connection_loses_nothing(
+    open_page: OpenPage, button: str, tab: str, status: str, field: str, shown: str
+):
+    page, others = open_page(tab), open_page()
+    start, status, typed = page.locator(button), page.locator(status), "100"
+    if tab == "inside":
+        page.locator("#firing span").first.wait_for()
+    page.locator(field).fill(typed)
+    before = page.locator(shown).count()
+
+    def until_lost() -> None:
+        expect(status).to_have_text(TEXTS["pl"]["connection_lost"])
+        expect(start).to_have_attribute("aria-disabled", "false")
+        assert page.locator(shown).count() == before
+
+    page.context.set_offline(True)
+    start.click()
+    until_lost()
+    page.context.set_offline(False)
+    others.evaluate(CROWD, {"max_new_tokens": 1000, "seed": 5, "genre": "novel"})
+    start.click()
+    expect(status).to_contain_text("Twoje miejsce w kolejce: ")
+    page.context.set_offline(True)
+    until_lost()
+    page.context.set_offline(False)
+    others.evaluate("crowd.abort()")
+    start.click()
+    expect(start).to_have_attribute("aria-disabled", "true")
+    expect(start).to_have_attribute("aria-disabled", "false")
+    expect(page.locator(shown).first).to_be_visible()
+    expect(status).not_to_have_attribute("data-kind", "error")
+    # What was typed outlives a reload, too.
+    page.reload()
+    assert page.locator(field).input_value() == typed
+
+
+def test_a_vote_counts_once_however_often_it_is_sent(open_page: OpenPage):
+    page = open_page("arena", locale="en-GB")
+    votes, status = page.locator("#arena-texts .vote"), page.locator("#arena-status")
+    page.locator("#arena-play").click()
+    votes.first.wait_for()
+    page.context.set_offline(True)
+    votes.first.click()
+    expect(status).to_contain_text("connection was lost")
+    page.context.set_offline(False)
+    before = page.request.post(page.url.removesuffix("arena") + "do/votes", data={}).json()["votes"]
+
+    def lose_the_answer(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/do/vote", lose_the_answer)
+    with page.expect_event("requestfailed"):
+        votes.first.click()
+    expect(status).to_contain_text("connection was lost")
+    page.unroute("**/do/vote")
+    votes.nth(1).click()
+    expect(status).to_have_text(TEXTS["en"]["arena_thanks"])
+    # The first one counts.
+    expect(page.locator("#arena-texts .column").first).to_have_class(re.compile("chosen"))
+    expect(page.locator("#arena-tables")).to_contain_text(f"votes: {before + 1}")
+
+
+def test_what_comes_by_itself_comes_once_there_is_a_network(open_page: OpenPage):
+    page = open_page("about", locale="en-GB")
+    page.context.set_offline(True)
+    page.locator("nav [data-tab=arena]").click()
+    expect(page.locator("#arena-tables")).to_contain_text("connection was lost")
+    page.locator("nav [data-tab=compare]").click()
+    charts = ("#bits-plot", "#speed-plot", "#curves", "#sparsity-plot")
+    for chart in charts:
+        expect(page.locator(chart)).to_contain_text("connection was lost")
+    page.context.set_offline(False)
+    for chart in charts:
+        page.locator(f"{chart} svg").wait_for()
+    page.locator("nav [data-tab=arena]").click()
+    expect(page.locator("#arena-tables")).not_to_contain_text("connection was lost")
+
+
+def test_sharing_without_a_network(open_page: OpenPage):
+    page = open_page(locale="en-GB")
+    set_up(page, max_new_tokens=5)
+    generate(page)
+    page.context.set_offline(True)
+    assert "?run=" in link_of(page)
+    page.locator("#columns .share").first.click()
+    expect(page.locator("#sharing-status")).to_contain_text("connection was lost")
+    expect(page.locator("#card")).to_be_hidden()
+    with page.expect_download():
+        page.locator("#download-text").click()
+    page.keyboard.press("Escape")
+    page.context.set_offline(False)
+    page.locator("#columns .share").first.click()
+    page.locator("#card").wait_for()
+    expect(page.locator("#sharing-status")).to_have_text("")
+    with page.expect_download() as download:
+        page.locator("#download-card").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
 
 
 def test_presets(open_page: OpenPage):
@@ -724,3 +841,79 @@ def test_what_a_posted_link_shows(open_page: OpenPage):
     answer = fetch(picture)
     assert answer.headers["content-type"] == "image/png"
     assert answer.body().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_the_server_restarts_in_mid_run(browser: Browser, tmp_path: Path):
+    """Killed and started again on the same port, while the page stays open."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url, votes = f"http://127.0.0.1:{port}/", str(tmp_path / "votes.sqlite3")
+
+    def start() -> subprocess.Popen:
+        command = [sys.executable, "app.py", "--port", str(port)]
+        environment = os.environ | {"POLISHGEN_DATA": votes}
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        while not answers(url):
+            time.sleep(0.2)
+        return server
+
+    server = start()
+    context = browser.new_context(locale="pl-PL", viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(WAIT_MS)
+    try:
+        page = context.new_page()
+        page.goto(url)
+        page.locator("nav [data-tab=inside]").click()
+        page.locator("#firing span").first.wait_for()
+        page.locator("nav [data-tab=arena]").click()
+        page.locator("#arena-play").click()
+        page.locator("#arena-texts .vote").first.wait_for()
+        page.locator("nav [data-tab=write]").click()
+        set_up(page, max_new_tokens=1000, seed=8, temperature="0,8")
+        page.locator("#prompt").fill("Wieczorem")
+        slow_down(page)
+        page.locator("#generate").click()
+        until_running(page)
+        server.kill()
+        server.wait()
+        lost = TEXTS["pl"]["connection_lost"]
+        expect(page.locator("#notice")).to_contain_text(lost)
+        until_ready(page)
+        kept = texts_of(page)
+        assert all(text.startswith("Wieczorem") for text in kept.values())
+        # While it is away, every button says so.
+        page.locator("nav [data-tab=inside]").click()
+        page.locator("#look").click()
+        expect(page.locator("#inside-status")).to_have_text(lost)
+        page.locator("nav [data-tab=arena]").click()
+        page.locator("#arena-texts .vote").first.click()
+        expect(page.locator("#arena-status")).to_have_text(lost)
+        server = start()
+        # A round that was on its way can still be voted on.
+        page.locator("#arena-texts .vote").first.click()
+        expect(page.locator("#arena-status")).to_have_text(TEXTS["pl"]["arena_thanks"])
+        page.locator("#arena-play").click()
+        expect(page.locator("#arena-status")).to_have_text(TEXTS["pl"]["arena_choose"])
+        page.locator("nav [data-tab=inside]").click()
+        page.locator("#look").click()
+        expect(page.locator("#inside-status")).to_have_text("")
+        expect(page.locator("#readings .paper")).to_have_count(4)
+        page.locator("nav [data-tab=write]").click()
+        assert page.locator("#prompt").input_value() == "Wieczorem"
+        assert page.locator("#temperature").input_value() == "0,8"
+        set_up(page, max_new_tokens=5)
+        page.locator("#go-on").click()
+        expect(page.locator("#notice")).to_be_hidden()
+        until_ready(page)
+        longer = texts_of(page)
+        assert all(longer[model].startswith(text) for model, text in kept.items())
+        assert longer != kept
+        page.locator("#continue").click()
+        until_ready(page)
+        assert all(text.startswith("Wieczorem") for text in generate(page).values())
+    finally:
+        context.close()
+        server.kill()
+        server.wait()

@@ -443,9 +443,10 @@ def test_votes_are_counted_once_and_keep_nothing_personal(tmp_path, monkeypatch)
     answer = arena.vote({"round": round_["round"], "choice": 1})
     assert set(answer["models"]) <= set(names()) and all(round_["texts"])
     assert answer["votes"] == 1
-    with pytest.raises(ParameterError, match="round"):
-        arena.vote({"round": round_["round"], "choice": 1})
-    for bad in ({"round": "made-up", "choice": 0}, {"round": 7, "choice": 0}, {}):
+    # Said again, whatever the choice, it tells what was counted.
+    for choice in (1, 0, None):
+        assert arena.vote({"round": round_["round"], "choice": choice}) == answer
+    for bad in ({"round": "made-up", "choice": 0}, {"round": "\ud800"}, {"round": 7}, {}):
         with pytest.raises(ParameterError, match="round"):
             arena.vote(bad)
     assert arena.standings()["votes"] == 1
@@ -455,8 +456,15 @@ def test_votes_are_counted_once_and_keep_nothing_personal(tmp_path, monkeypatch)
     orders = Counter()
     for _ in range(12):
         *_, last = arena.play({**request, "options": {"max_new_tokens": 1}})
-        orders[arena.rounds[last["round"]].models] += 1
-    assert len(orders) > 1
+        # Who asks for the names alone has no vote afterwards.
+        seen = arena.vote({"round": last["round"], "choice": None})
+        orders[tuple(seen["models"])] += 1
+        assert arena.vote({"round": last["round"], "choice": 0}) == seen
+    assert len(orders) > 1 and seen["votes"] == 1 and seen["choice"] is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arena, "ROUND_LIFETIME", 0)
+        with pytest.raises(ParameterError, match="round"):
+            arena.vote({"round": last["round"], "choice": 0})
     for bad in (3, 0, "2", None):
         with pytest.raises(ParameterError, match="count"):
             arena.play(request | {"count": bad})

@@ -1,20 +1,19 @@
 """The blind arena: texts without names, a vote for the best, and a table of strengths.
 
 Votes lie in SQLite: the genre, which models stood there, which won, the day; nothing of the person
-or the prompt. The file is `POLISHGEN_DATA`, or polishgen-votes.sqlite3 beside the app; with
-`POLISHGEN_VOTES_DATASET` naming a data set on the Hub, votes are also uploaded there.
+or the prompt. So do the last day's rounds, which outlive a restart. The file is `POLISHGEN_DATA`,
+or polishgen-votes.sqlite3 beside the app; with `POLISHGEN_VOTES_DATASET` naming a data set on the
+Hub, votes are also uploaded there.
 """
 
 import json
 import os
 import secrets
 import sqlite3
-import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -30,26 +29,16 @@ from polishgen.parameters import GenerationConfig, check, number, string
 BESIDE_APP = Path(__file__).parents[2] / "polishgen-votes.sqlite3"
 SCHEMA = """CREATE TABLE IF NOT EXISTS votes (
     round TEXT PRIMARY KEY, day TEXT NOT NULL, genre TEXT NOT NULL,
-    models TEXT NOT NULL, winner TEXT NOT NULL)"""
-# Rounds that may still be voted on, and for how many seconds.
-OPEN_ROUNDS, ROUND_LIFETIME = 10_000, 3600.0
+    models TEXT NOT NULL, winner TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS rounds (
+    round TEXT PRIMARY KEY, opened REAL NOT NULL, genre TEXT NOT NULL,
+    models TEXT NOT NULL, choice INTEGER)"""
+# Seconds for which a round can be voted on, and the choice of who votes for none.
+ROUND_LIFETIME, NONE = 86_400.0, -1
 # Strengths are shown on the Elo scale. A weak prior keeps them finite while votes are few: each
 # strength is taken to lie within about 350 points of the mean.
 ELO_MEAN, ELO_UNIT = 1000.0, 400.0 / np.log(10.0)
 PRIOR_DEVIATION = 2.0
-
-
-@dataclass(frozen=True)
-class Round:
-    """Texts that wait for a vote: their models in the order shown."""
-
-    models: tuple[str, ...]
-    genre: str
-    opened: float
-
-
-rounds: OrderedDict[str, Round] = OrderedDict()
-guard = threading.Lock()
 
 
 def play(request: dict) -> Iterator[Event]:
@@ -77,41 +66,48 @@ def play_round(
             texts[index] += "".join(token[1] for token in news["tokens"])
             counts[index] = config.max_new_tokens if news["end"] else news["count"]
         yield {"progress": sum(counts) / (len(order) * config.max_new_tokens)}
-    key = secrets.token_urlsafe(16)
-    with guard:
-        rounds[key] = Round(order, config.genre or "", time.monotonic())
-        while len(rounds) > OPEN_ROUNDS:
-            rounds.popitem(last=False)
+    key, now = secrets.token_urlsafe(16), time.time()
+    with closing(connect()) as base, base:
+        base.execute("DELETE FROM rounds WHERE opened < ?", [now - ROUND_LIFETIME])
+        row = (key, now, config.genre or "", ",".join(order), None)
+        base.execute("INSERT INTO rounds VALUES (?, ?, ?, ?, ?)", row)
     yield {"round": key, "prompt": prompt, "texts": texts}
 
 
 def vote(request: dict) -> dict[str, object]:
-    """Counts one vote for a round and tells who wrote what; a round can be voted on once.
+    """Counts one vote for a round and tells who wrote what; said again, it tells what counted.
 
     "choice" is a text's index, or None for no vote.
     """
     key, choice = request.get("round"), request.get("choice")
-    with guard:
-        round_ = rounds.pop(key, None) if isinstance(key, str) else None
-    if round_ is None or time.monotonic() - round_.opened > ROUND_LIFETIME:
-        raise ParameterError("round", key, "a round that was not voted on yet, within the hour")
-    if choice is not None:
-        index = check("choice", choice, number(int, ge=0, le=len(round_.models) - 1))
-        keep(key, round_, round_.models[int(index)])
-    return {"models": round_.models} | standings()
-
-
-def keep(key: str, round_: Round, winner: str) -> None:
-    """Writes a vote into the data base, and into the data set if there is one."""
-    row = {
-        "round": key,
-        "day": datetime.now(UTC).date().isoformat(),
-        "genre": round_.genre,
-        "models": ",".join(round_.models),
-        "winner": winner,
-    }
+    row = None
     with closing(connect()) as base, base:
-        base.execute("INSERT INTO votes VALUES (:round, :day, :genre, :models, :winner)", row)
+        base.execute("BEGIN IMMEDIATE")
+        known = "SELECT genre, models, choice FROM rounds WHERE round = ? AND opened > ?"
+        named = key if isinstance(key, str) and key.isascii() else ""
+        found = base.execute(known, [named, time.time() - ROUND_LIFETIME]).fetchone()
+        if found is None:
+            raise ParameterError("round", key, "a round of this page, not older than a day")
+        genre, order, counted = found
+        models = order.split(",")
+        if choice is not None:
+            choice = int(check("choice", choice, number(int, ge=0, le=len(models) - 1)))
+        if counted is None:
+            counted = NONE if choice is None else choice
+            base.execute("UPDATE rounds SET choice = ? WHERE round = ?", [counted, key])
+            if choice is not None:
+                row = {"round": key, "day": datetime.now(UTC).date().isoformat()}
+                row |= {"genre": genre, "models": order, "winner": models[choice]}
+                base.execute(
+                    "INSERT INTO votes VALUES (:round, :day, :genre, :models, :winner)", row
+                )
+    if row:
+        pass_on(row)
+    return {"models": models, "choice": None if counted == NONE else counted} | standings()
+
+
+def pass_on(row: dict[str, str]) -> None:
+    """Writes a vote into the data set, if there is one."""
     if scheduler := data_set():
         with scheduler.lock, (Path(scheduler.folder_path) / "votes.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -120,7 +116,7 @@ def keep(key: str, round_: Round, winner: str) -> None:
 def connect() -> sqlite3.Connection:
     """The data base of votes, made if it is not there."""
     base = sqlite3.connect(os.environ.get("POLISHGEN_DATA", BESIDE_APP), timeout=10)
-    base.execute(SCHEMA)
+    base.executescript(SCHEMA)
     return base
 
 

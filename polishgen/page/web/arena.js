@@ -1,6 +1,6 @@
 // The Arena tab: texts without names, a vote, who wrote them, the table.
 
-import { $, Job, Refusal, ask, element, fillTable, modelTitle, number, percent, say, settings } from "./core.js";
+import { $, Job, Refusal, ask, element, fillTable, insist, modelTitle, number, percent, say, settings, tell } from "./core.js";
 
 const status = $("#arena-status");
 let counted = -1; // the votes of the table that is shown
@@ -10,7 +10,6 @@ export function openArena() {
   $("#arena-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     if (job.running) return;
-    $("#arena-texts").replaceChildren();
     const count = Number($("[name=count]:checked").value);
     const genre = $("[name=arena-genre]:checked")?.value || null;
     const options = { max_new_tokens: 100, ...(genre ? { genre } : {}) };
@@ -19,13 +18,8 @@ export function openArena() {
       if (event.round) showRound(event), job.tell(say("arena_choose"));
     });
   });
-  ask("votes", {}).then(showTables, tellFailure);
-}
-
-function tellFailure(error) {
-  if (!(error instanceof Refusal)) throw error;
-  status.textContent = error.message;
-  status.dataset.kind = "error";
+  const tables = async () => showTables(await ask("votes", {}));
+  insist(tables, (text) => $("#arena-tables").replaceChildren(element("p", {}, text)));
 }
 
 function showRound({ round, prompt, texts }) {
@@ -51,16 +45,16 @@ function showRound({ round, prompt, texts }) {
         const model = answer.models[index];
         box.classList.add(settings.models[model]?.architecture ?? model);
         $("h2", box).textContent = say("arena_was", { name: String.fromCharCode(65 + index), model: modelTitle(model) });
-        if (index === choice) box.classList.add("chosen");
+        if (index === answer.choice) box.classList.add("chosen");
       });
       for (const button of [...boxes.map((box) => $(".vote", box)), none]) button.setAttribute("aria-disabled", true);
       showTables(answer);
       if (!none.isConnected) return; // the next round is on
-      status.textContent = say(choice === null ? "arena_skipped" : "arena_thanks");
-      status.dataset.kind = "";
+      tell(status, say(answer.choice === null ? "arena_skipped" : "arena_thanks"));
     } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
       voted = false;
-      if (none.isConnected) tellFailure(error);
+      if (none.isConnected) tell(status, error.message, "error");
     }
   }
 }

@@ -14,7 +14,7 @@ const USUAL = {
 const SAMPLING = Object.keys(settings.presets.balanced);
 const fields = {};
 
-export function setUpControls(changed) {
+export function setUpControls() {
   const panel = $("#panel");
   $("#settings-button").addEventListener("click", (event) => {
     panel.hidden = !panel.hidden;
@@ -25,7 +25,7 @@ export function setUpControls(changed) {
     const field = element("input", { id, inputMode: "decimal", "aria-describedby": `${id}-info` });
     const slider = element("input", { type: "range", min: least, max: most, step, "aria-label": say(name) });
     slider.addEventListener("input", () => set(name, Number(slider.value)));
-    field.addEventListener("change", () => ((slider.value = read(field)), matchPreset()));
+    field.addEventListener("change", () => set(name, read(field)));
     fields[name] = [field, slider];
     set(name, settings.parameters[name].default);
     const info = element("p", { class: "hint", id: `${id}-info` }, say(`${name}_info`));
@@ -34,7 +34,6 @@ export function setUpControls(changed) {
   });
   $("#sliders").replaceChildren(...sliders);
   for (const preset of $$("[name=preset]")) preset.addEventListener("change", () => apply(preset.value));
-  $("#ask").addEventListener("change", changed);
   $("#seed").value = newSeed();
 }
 

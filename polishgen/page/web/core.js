@@ -4,6 +4,9 @@ export const settings = JSON.parse(document.getElementById("settings").textConte
 export const $ = (selector, within = document) => within.querySelector(selector);
 export const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
 export const root = document.body.dataset.root;
+const RETRY_MS = 3000;
+// As long as this the server keeps silent only where it is not there.
+const SILENCE_MS = 90_000;
 
 /** The text `key` with {names} filled in. */
 export function say(key, values = {}) {
@@ -35,13 +38,20 @@ export function element(tag, properties = {}, ...children) {
 
 export const modelTitle = (name) => say(name) || settings.models[name]?.title || name;
 
-/** What went wrong on the server, or on the way there. */
-export class Refusal extends Error {}
+/** What went wrong on the server, or on the way there: then the connection is `lost`. */
+export class Refusal extends Error {
+  constructor(text, lost = false) {
+    super(text);
+    this.lost = lost;
+  }
+}
 
 function told(error) {
   const { parameter, value, kind } = error ?? {};
   if (kind === "LineFullError") return say("line_full");
   if (!parameter) return say("failed");
+  const own = say(`refused_${parameter}`);
+  if (own) return own;
   const schema = settings.parameters[parameter];
   const range = schema?.anyOf?.[0] ?? schema ?? {};
   const least = range.minimum ?? range.exclusiveMinimum;
@@ -55,60 +65,93 @@ function told(error) {
   return say("refused", { name, value, allowed: allowed || error.message });
 }
 
-/** Sends `body`; gives the answer's JSON. Throws `Refusal` with a text for the visitor. */
-export async function ask(name, body, signal) {
-  const response = await post(name, body, signal);
-  return response.json();
-}
-
-async function post(name, body, signal) {
+/** What `read` makes of the server's answer. Throws `Refusal`, or AbortError if stopped. */
+export async function reach(path, read, options = {}) {
+  const signal = options.signal ?? AbortSignal.timeout(SILENCE_MS);
   let response;
   try {
-    const headers = { "content-type": "application/json" };
-    const options = { method: "POST", headers, body: JSON.stringify(body), signal };
-    response = await fetch(`${root}/do/${name}`, options);
+    response = await fetch(`${root}/${path}`, { ...options, signal });
+    if (response.ok) return await read(response);
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Refusal(say("connection_lost"), { cause: "connection" });
+    throw onTheWay(error);
   }
   if (response.status === 413) throw new Refusal(say("too_long"));
-  if (!response.ok) {
-    const answer = await response.json().catch(() => ({}));
-    throw new Refusal(told(answer.error));
+  // From a proxy whose server is away.
+  if ([502, 503, 504].includes(response.status)) throw onTheWay();
+  const answer = await response.json().catch(() => ({}));
+  throw new Refusal(told(answer.error));
+}
+
+function onTheWay(error) {
+  const known = error?.name === "AbortError" || error instanceof Refusal;
+  return known ? error : new Refusal(say("connection_lost"), true);
+}
+
+function post(name, body, read, signal) {
+  const headers = { "content-type": "application/json" };
+  return reach(`do/${name}`, read, { method: "POST", headers, body: JSON.stringify(body), signal });
+}
+
+/** Sends `body`; gives the answer's JSON. Throws `Refusal`. */
+export const ask = (name, body) => post(name, body, (response) => response.json());
+
+/** Does what the visitor did not click for; after a lost connection again, until there is one. */
+export async function insist(act, tell) {
+  try {
+    await act();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    tell(error.message);
+    if (error.lost) setTimeout(() => insist(act, tell), RETRY_MS);
   }
-  return response;
+}
+
+/** Shows a sentence in a status line; `kind` is "error", "waiting", "note" or nothing. */
+export function tell(status, text, kind = "") {
+  status.textContent = text;
+  status.dataset.kind = kind;
 }
 
 /** Runs work on the server; `onEvent` gets each event. Throws `Refusal`, or AbortError if stopped. */
 export async function work(name, body, onEvent, signal) {
-  const response = await post(name, body, signal);
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  // A network that goes away need not end a request: the browser's word for it does, or silence.
+  const line = new AbortController();
+  const cut = () => line.abort(onTheWay());
+  window.addEventListener("offline", cut);
+  let silence = setTimeout(cut, SILENCE_MS);
   let held = "";
-  for (;;) {
-    let part;
-    try {
-      part = await reader.read();
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw new Refusal(say("connection_lost"), { cause: "connection" });
+  try {
+    const stream = await post(name, body, (response) => response.body, AbortSignal.any([signal, line.signal]));
+    const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const part = await reader.read().catch((error) => Promise.reject(onTheWay(error)));
+      clearTimeout(silence);
+      silence = setTimeout(cut, SILENCE_MS);
+      if (part.done) throw onTheWay();
+      const messages = (held + part.value).split("\n\n");
+      held = messages.pop();
+      for (const message of messages) {
+        const event = JSON.parse(message.slice("data: ".length));
+        if (event.error) throw new Refusal(told(event.error));
+        if (event.done) return;
+        onEvent(event);
+      }
     }
-    if (part.done) throw new Refusal(say("connection_lost"), { cause: "connection" });
-    const messages = (held + part.value).split("\n\n");
-    held = messages.pop();
-    for (const message of messages) {
-      const event = JSON.parse(message.slice("data: ".length));
-      if (event.error) throw new Refusal(told(event.error));
-      if (event.done) return;
-      onEvent(event);
-    }
+  } finally {
+    line.abort();
+    clearTimeout(silence);
+    window.removeEventListener("offline", cut);
   }
 }
 
 /** A job that a button starts and another stops: whatever happens, the page is ready afterwards. */
 export class Job {
   constructor(start, stop, status) {
-    Object.assign(this, { start, stop, status, control: null });
+    Object.assign(this, { start, stop, status, control: null, lost: false });
     stop.addEventListener("click", () => this.abort());
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && stop.checkVisibility()) this.abort();
+    });
     this.show();
   }
 
@@ -130,6 +173,7 @@ export class Job {
   async run(name, body, onEvent) {
     if (this.running) return false;
     const control = (this.control = new AbortController());
+    this.lost = false;
     this.show();
     this.tell("");
     try {
@@ -162,12 +206,12 @@ export class Job {
 
   fail(error) {
     if (!(error instanceof Refusal)) throw error;
+    this.lost = error.lost;
     this.tell(error.message, "error");
   }
 
-  tell(text, kind = "") {
-    this.status.textContent = text;
-    this.status.dataset.kind = kind;
+  tell(text, kind) {
+    tell(this.status, text, kind);
   }
 }
 
@@ -195,17 +239,19 @@ export function fillTable(table, columns, rows) {
 }
 
 /** Puts a chart of the server's into a box; the box keeps its size meanwhile. */
-export async function drawPlot(box, path, label) {
+export function drawPlot(box, path, label) {
   const mark = (box.dataset.wanted = `${path}${Date.now()}`);
+  const wanted = () => box.dataset.wanted === mark;
   const separator = path.includes("?") ? "&" : "?";
   const narrow = window.innerWidth < 600 ? "&narrow" : "";
-  const address = `${root}/plot/${path}${separator}lang=${settings.language}${narrow}`;
-  const response = await fetch(address).catch(() => null);
-  const svg = response?.ok ? await response.text() : "";
-  if (box.dataset.wanted !== mark) return;
-  if (!svg) return box.replaceChildren(say(response ? "failed" : "connection_lost"));
-  box.innerHTML = svg;
-  const drawing = $("svg", box);
-  drawing.setAttribute("role", "img");
-  drawing.setAttribute("aria-label", label);
+  const address = `plot/${path}${separator}lang=${settings.language}${narrow}`;
+  const draw = async () => {
+    const svg = wanted() && (await reach(address, (response) => response.text()));
+    if (!wanted()) return;
+    box.innerHTML = svg;
+    const drawing = $("svg", box);
+    drawing.setAttribute("role", "img");
+    drawing.setAttribute("aria-label", label);
+  };
+  return insist(draw, (text) => wanted() && box.replaceChildren(text));
 }

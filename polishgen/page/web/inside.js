@@ -17,7 +17,7 @@ export function openInside() {
   const status = $("#inside-status");
   job = new LatestJob($("#look"), $("#look-stop"), status);
   influences = new LatestJob([], element("button"), status);
-  neurons = new LatestJob([], element("button"), status);
+  neurons = new LatestJob([], element("button"), $("#firing-summary") ?? status);
   $("#inside-form").addEventListener("submit", (event) => (event.preventDefault(), job.running || look()));
   $("#take-prose").addEventListener("click", () => take($$("#compare .serif p").map((p) => p.textContent).join("\n\n")));
   const form = $("#neuron-form");
@@ -26,7 +26,7 @@ export function openInside() {
     choose(Number($("#layer").value), Number($("#neuron").value));
   });
   form?.addEventListener("input", () => (typed = true));
-  if (shownTexts()[0]) field.value = shownTexts()[0].text;
+  if (shownTexts()[0] && field.value === field.defaultValue) field.value = shownTexts()[0].text;
   look();
 }
 
@@ -45,16 +45,24 @@ export function offerTexts() {
 async function look() {
   const models = $$("[name=inside-models]:checked").map((box) => box.value);
   if (!models.length) return job.tell(say("choose_model"), "error");
-  text = $("#inside-text").value;
-  $("#expected").replaceChildren(element("p", { class: "hint" }, say("alternatives_hint")));
-  $("#readings").replaceChildren();
-  influences.abort();
-  await job.run("read", { text, models }, (event) => {
+  const wanted = $("#inside-text").value;
+  let begun = false;
+  await job.run("read", { text: wanted, models }, (event) => {
+    if (!begun) clear(wanted);
+    begun = true;
     if (event.reading) job.tell(say("inside_reading", { model: modelTitle(event.reading) }));
     if (event.neurons) showNeurons(event.neurons);
     else if (event.tokens) $("#readings").append(reading(event));
   });
   if (!job.running && job.status.dataset.kind !== "error") job.tell("");
+}
+
+/** Makes room for what is read of a new text; until then the last one stays. */
+function clear(wanted) {
+  text = wanted;
+  $("#expected").replaceChildren(element("p", { class: "hint" }, say("alternatives_hint")));
+  $("#readings").replaceChildren();
+  influences.abort();
 }
 
 function reading({ model, tokens, bytes }) {
@@ -107,7 +115,10 @@ async function expect(model, tokens, index) {
   );
   const back = element("div", {}, element("h3", {}, say("looked_back", { token: visible(part) })), element("p", { class: "hint" }, say("looked_back_info")));
   $("#expected").replaceChildren(element("p", {}, say("alternatives_of", values)), element("ol", { class: "plain" }, ...lines), back);
-  if (!index) return influences.abort();
+  influences.abort();
+  if (!index) return;
+  influences.status = element("p", { class: "hint", role: "status" });
+  back.append(influences.status);
   await influences.run("influence", { text, model, token: index }, (event) => {
     if (event.weights) back.append(...influence(event, tokens, visible(part)));
   });

@@ -1,9 +1,11 @@
 // Tabs with addresses; each tab's script starts when the tab is first opened.
 
 import { $, $$, say, settings } from "./core.js";
+import { setUpControls } from "./controls.js";
 import { openArena } from "./arena.js";
 import { openCompare } from "./compare.js";
 import { offerTexts, openInside } from "./inside.js";
+import { keepFields, restoreFields } from "./shelf.js";
 import { openWrite } from "./write.js";
 
 const openers = { write: openWrite, arena: openArena, compare: openCompare, inside: openInside };
@@ -42,5 +44,9 @@ $(".language").addEventListener("click", (event) => {
   address.searchParams.set("lang", event.currentTarget.lang);
   location.assign(address);
 });
+setUpControls();
+restoreFields();
+window.addEventListener("pagehide", keepFields);
+document.addEventListener("visibilitychange", keepFields);
 show(settings.tab);
 document.documentElement.dataset.ready = "true";

@@ -1,9 +1,9 @@
 // One column's text to keep and to send: a link, a card, files.
 
-import { $, modelTitle, root, say, settings } from "./core.js";
+import { $, Refusal, modelTitle, reach, root, say, settings, tell } from "./core.js";
 import { encodeLink, wholeText } from "./texts.js";
 
-const dialog = $("#sharing");
+const [dialog, card, saveCard, status] = ["#sharing", "#card", "#download-card", "#sharing-status"].map((each) => $(each));
 let tree, trees;
 
 export async function openSharing(chosen, all) {
@@ -11,11 +11,22 @@ export async function openSharing(chosen, all) {
   const code = await encodeLink([tree.segments]);
   if (tree !== chosen) return;
   $("#link").value = `${location.origin}${root}/?run=${code}`;
-  const card = `${root}/card.png?run=${code}&lang=${settings.language}`;
-  $("#card").src = card;
-  $("#download-card").href = card;
   $("#copy-link").textContent = say("copy_link");
+  for (const part of [card, saveCard]) part.hidden = true;
+  tell(status, say("card_coming"));
   dialog.showModal();
+  try {
+    const path = `card.png?run=${code}&lang=${settings.language}`;
+    const picture = await reach(path, (response) => response.blob());
+    if (tree !== chosen) return;
+    URL.revokeObjectURL(card.src);
+    card.src = saveCard.href = URL.createObjectURL(picture);
+    for (const part of [card, saveCard]) part.hidden = false;
+    tell(status, "");
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    if (tree === chosen) tell(status, error.message, "error");
+  }
 }
 
 function download(name, text, type) {

@@ -1,6 +1,10 @@
-// The visitor's last twenty runs, in the browser's storage.
+// The visitor's last twenty runs, in the browser's storage; and for this window alone, until it is
+// closed, what its fields hold and which run it shows.
+
+import { $$ } from "./core.js";
 
 const KEY = "polishgen.runs";
+const WINDOW = "polishgen.window";
 const MOST = 20;
 
 const read = () => {
@@ -11,13 +15,51 @@ const read = () => {
   }
 };
 
+const here = (() => {
+  try {
+    return JSON.parse(sessionStorage.getItem(WINDOW)) ?? {};
+  } catch {
+    return {};
+  }
+})();
+export const restored = "fields" in here;
+
+const fields = () => $$("main input, main textarea").filter((field) => field.id || field.name);
+const nameOf = (field) => field.id || `${field.name}=${field.value}`;
+const part = (field) => (["checkbox", "radio"].includes(field.type) ? "checked" : "value");
+
+export function keepFields() {
+  here.fields = Object.fromEntries(fields().map((field) => [nameOf(field), field[part(field)]]));
+  remember();
+}
+
+function remember() {
+  try {
+    sessionStorage.setItem(WINDOW, JSON.stringify(here));
+  } catch {
+    // no storage: then nothing is kept
+  }
+}
+
+export function restoreFields() {
+  for (const field of fields()) {
+    const kept = here.fields?.[nameOf(field)];
+    if (kept === undefined) continue;
+    field[part(field)] = kept;
+    // What goes with it follows; a preset would change other fields.
+    if (field.type !== "radio") field.dispatchEvent(new Event("change"));
+  }
+}
+
 export const newId = () => `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
 export const all = () => read().filter((run) => run.trees?.length);
-export const latest = () => all()[0] ?? null;
+export const latest = () => all().find((run) => run.id === here.run) ?? all()[0] ?? null;
 export const forget = () => localStorage.removeItem(KEY);
 
 /** Puts a run first; older ones lose their alternatives, then themselves, when there is no room. */
 export function keep(run) {
+  here.run = run.id;
+  remember();
   const before = read();
   const old = before.find((each) => each.id === run.id);
   const runs = [{ ...old, ...run }, ...before.filter((each) => each.id !== run.id)].slice(0, MOST);

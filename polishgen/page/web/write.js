@@ -4,8 +4,8 @@ import { $, $$, Job, element, modelTitle, number, say, settings } from "./core.j
 import { openPopover } from "./popover.js";
 import * as shelf from "./shelf.js";
 import { openSharing } from "./sharing.js";
-import { readControls, setUpControls, showControls } from "./controls.js";
-import { Tree, decodeLink, joined, wholeText } from "./texts.js";
+import { readControls, showControls } from "./controls.js";
+import { Tree, decodeLink, joined, textOf, wholeText } from "./texts.js";
 
 let trees = [];
 let columns = [];
@@ -16,17 +16,15 @@ const prompt = $("#prompt");
 
 export async function openWrite() {
   job = new Job([$("#generate"), $("#continue")], $("#stop"), $("#status"));
-  setUpControls(() => save());
   $("#ask").addEventListener("submit", (event) => (event.preventDefault(), generate()));
   $("#continue").addEventListener("click", () => goOn(trees.map((_, index) => index)));
   prompt.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey) event.preventDefault(), generate();
   });
-  document.addEventListener("keydown", (event) => event.key === "Escape" && job.abort());
   for (const button of $$(".example"))
     button.addEventListener("click", () => ((prompt.value = button.textContent), prompt.focus()));
   $("#tint").addEventListener("change", () => $("#columns").classList.toggle("tint", $("#tint").checked));
-  $("#forget").addEventListener("click", () => (shelf.forget(), showHistory()));
+  $("#forget").addEventListener("click", () => ((run = null), shelf.forget(), showHistory()));
   window.addEventListener("pagehide", save);
   document.addEventListener("visibilitychange", save);
   await arrive();
@@ -42,8 +40,10 @@ async function arrive() {
     prompt.value = query.get("prompt");
     await generate();
   } else if (kept) {
-    prompt.value = kept.prompt;
-    showControls(kept.controls);
+    if (!shelf.restored) {
+      prompt.value = kept.prompt;
+      showControls(kept.controls);
+    }
     open(kept);
     if (kept.running) offerToGoOn(say("interrupted"), kept.running);
   } else playExample();
@@ -121,11 +121,12 @@ async function goOn(indices, model) {
   const { options } = readControls(true);
   for (const index of indices) {
     const tree = trees[index];
-    const ended = tree.segments.at(-1);
+    // A run that was cut off before its first word leaves nothing.
+    const before = tree.segments.filter((segment, place) => !place || textOf(segment));
     // After a model's own words a word may be half written; after a person's, as the setting says.
-    const fresh = ended.tokens === undefined && options.starts_new_word;
+    const fresh = before.at(-1).tokens === undefined && options.starts_new_word;
     const segment = { model: model ?? tree.model, options: { ...options, starts_new_word: fresh }, tokens: [] };
-    tree.grow([...tree.segments, segment]);
+    tree.grow([...before, segment]);
     columns[index].draw();
   }
   await write(indices);
@@ -178,8 +179,7 @@ async function stream(name, body, indices = trees.map((_, index) => index)) {
     if (performance.now() - saved > 1000) save(), (saved = performance.now());
   });
   for (const index of indices) columns[index].finish();
-  if (!done && $("#status").dataset.kind === "error" && $("#status").textContent === say("connection_lost"))
-    offerToGoOn(say("connection_lost"), indices);
+  if (!done && job.lost) offerToGoOn(say("connection_lost"), indices);
   else shelf.markRunning(run, null);
   save();
   showHistory();
