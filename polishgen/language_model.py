@@ -21,6 +21,7 @@ from polishgen.generate import Piece, stream_pieces
 from polishgen.models import parameter_count
 from polishgen.normalise import normalise
 from polishgen.parameters import GenerationConfig, check, number, string
+from polishgen.spelling import mend
 from polishgen.tokenizer import Tokenizer
 
 TEXT = string(max_length=1_000_000)
@@ -92,7 +93,7 @@ class LanguageModel:
     ) -> Iterator[Piece]:
         """Continues `prompt` (at most 1,000,000 characters) and yields the text as it comes.
 
-        The model reads the prompt as `normalise` makes it.
+        The model reads the prompt as `normalise` and, unless told otherwise, `mend` make it.
         n_alternatives: 0 to 100, how many likeliest tokens each piece names beside its own.
         decoder: one at the start of a text that takes the place of `make_decoder`'s.
         options: the fields of `GenerationConfig`. Raises `ParameterError` at once, before the first
@@ -103,7 +104,10 @@ class LanguageModel:
         self.tokenizer.prefix(config.genre)  # refuses a genre that it does not know
         alternatives = check("n_alternatives", n_alternatives, number(int, ge=0, le=100))
         decoder = decoder or make_decoder(self.model)
-        return stream_pieces(decoder, self.tokenizer, normalise(prompt), config, alternatives)
+        read = normalise(prompt)
+        if config.mends_spelling:
+            read = mend(read, last_word_complete=config.starts_new_word)
+        return stream_pieces(decoder, self.tokenizer, read, config, alternatives)
 
     def generate(self, prompt: str | Sequence[str], **options: object) -> str | list[str]:
         """The continuation of `prompt` without the prompt itself; a list of them for several.

@@ -205,3 +205,8 @@ class GenerationConfig(SamplingConfig):
         description="the prompt's last word is complete: the text goes on with a new word, "
         "punctuation or a line",
     )
+    mends_spelling: bool = Field(
+        True,
+        description="words of the prompt that do not exist are read as those that were meant: "
+        "ksiaze as książę",
+    )

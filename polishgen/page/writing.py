@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from polishgen.decoding import compiling, make_decoder
 from polishgen.errors import ParameterError
@@ -20,6 +21,7 @@ from polishgen.generate import Piece
 from polishgen.page.line import Event
 from polishgen.page.models import last_tokens, model_named, models
 from polishgen.parameters import GenerationConfig, check, choice, number, string
+from polishgen.spelling import misspelt_words
 from polishgen.tokenizer import Tokenizer
 
 # What a model is given of the text before: more than any of them remembers, read in half a second.
@@ -83,7 +85,16 @@ def write(columns: Sequence[tuple[str, Run]]) -> Iterator[Event]:
         raise ParameterError("columns", len(columns), f"from 1 to {MAX_COLUMNS}")
     for text, _ in columns:
         check("prompt", text, string(MAX_TEXT))
-    return race([pieces_of([text, run]) for text, run in columns])
+    streams = race([pieces_of([text, run]) for text, run in columns])
+    words = {word: meant for text, run in columns for word, meant in mended_words(text, run)}
+    return chain([{"columns": {}, "mended": words}] if words else [], streams)
+
+
+def mended_words(text: str, run: Run) -> Iterator[tuple[str, str]]:
+    """Words of `text` that `run`'s model reads as others, and these."""
+    if run.config.mends_spelling:
+        for start, end, meant in misspelt_words(text, run.config.starts_new_word):
+            yield text[start:end], meant
 
 
 def pieces_of(segments: Sequence[Segment]) -> Iterator[Written]:

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 
 from polishgen.command_line import command
 from polishgen.errors import ParameterError
+from polishgen.evaluation import text_loss
 from polishgen.language_model import load
 from polishgen.tokenizer import CL100K
 from training.config import REPORT
@@ -35,7 +36,7 @@ from training.experiments.runs import (
     run_folder,
 )
 from training.experiments.subsets import AUTHOR, is_by
-from training.measures.held_out import measure_loss, read_documents
+from training.measures.held_out import read_documents
 
 MODEL = "transformer"
 # Read of each held-out text by the author of `one-author`.
@@ -86,7 +87,8 @@ def result_rows(out: Path, base: Path, author: str, done: Sequence[Experiment]) 
         folder = run_folder(each, out)
         log, lm = log_of(each, out), load(folder / "checkpoint")
         size = load_summary(data_folder(each, base, out)).train.bytes / 1e6
-        alone = f"{measure_loss(lm, hers)['bits_per_byte']:.3f}" if hers else ""
+        own = text_loss(lm.model, lm.tokenizer, hers) if hers else None
+        alone = f"{own.bits_per_byte:.3f}" if own else ""
         yield (
             f"| {each.name} | {size:.1f} | {log[-1]['tokens']:,.0f} "
             f"| {log[-1]['elapsed_seconds']:.0f} | {log[-1]['val_bits_per_byte']:.3f} | {alone} "

@@ -12,6 +12,7 @@ const USUAL = {
   repetition_penalty: [0.5, 2, 0.05],
 };
 const SAMPLING = Object.keys(settings.presets.balanced);
+const SWITCHES = ["starts_new_word", "mends_spelling"];
 const fields = {};
 
 export function setUpControls() {
@@ -71,7 +72,7 @@ export function readControls(draw) {
   if (draw && !$("#seed-lock").checked) seed.value = newSeed();
   const options = Object.fromEntries(Object.entries(fields).map(([name, [field]]) => [name, read(field)]));
   options.seed = read(seed);
-  options.starts_new_word = $("[name=starts_new_word]").checked;
+  for (const name of SWITCHES) options[name] = $(`[name=${name}]`).checked;
   options.genre = $("[name=genre]:checked")?.value || null;
   options.stop = $("#stop-strings").value.split("\n").filter((line) => line);
   const models = $$("[name=models]:checked").map((box) => box.value).slice(0, settings.max_columns);
@@ -83,7 +84,7 @@ export function showControls(options = {}) {
   for (const name of Object.keys(fields)) if (options[name] !== undefined) set(name, options[name]);
   if (options.seed !== undefined) $("#seed").value = options.seed;
   if (options.stop !== undefined) $("#stop-strings").value = [options.stop].flat().join("\n");
-  if (typeof options.starts_new_word === "boolean")
-    $("[name=starts_new_word]").checked = options.starts_new_word;
+  for (const name of SWITCHES)
+    if (typeof options[name] === "boolean") $(`[name=${name}]`).checked = options[name];
   for (const radio of $$("[name=genre]")) radio.checked = radio.value === (options.genre ?? "");
 }

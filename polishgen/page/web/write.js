@@ -157,10 +157,12 @@ async function write(indices) {
 
 async function stream(name, body, indices = trees.map((_, index) => index)) {
   hideNotice();
+  showMended({});
   for (const index of indices) columns[index].begin(name === "replay");
   shelf.markRunning(run, indices);
   let saved = performance.now();
   const done = await job.run(name, body, (event) => {
+    if (event.mended) showMended(event.mended);
     for (const [position, news] of Object.entries(event.columns)) {
       const index = indices[position];
       const last = trees[index].segments.length - 1;
@@ -191,6 +193,13 @@ function offerToGoOn(text, indices) {
   job.tell("");
   $("#notice").replaceChildren(text + " ", button);
   $("#notice").hidden = false;
+}
+
+/** Says which words of the beginning the models read as others. */
+function showMended(words) {
+  const pairs = Object.entries(words).map(([typed, meant]) => `${typed} → ${meant}`);
+  $("#mended").textContent = pairs.length ? say("mended", { words: pairs.join(", ") }) : "";
+  $("#mended").hidden = !pairs.length;
 }
 
 const hideNotice = () => ($("#notice").hidden = true);
