@@ -194,6 +194,7 @@ def test_texts_are_what_the_library_writes(open_page: OpenPage):
     texts = generate(page)
     for model, text in texts.items():
         assert text == PROMPT + alone(model, PROMPT, max_new_tokens=20, seed=4)
+    expect(page.locator("#mended")).to_contain_text("książe → książę")
     # Continue takes the settings as they are now.
     set_up(page, max_new_tokens=12, temperature="0,7")
     page.locator("#continue").click()
@@ -217,6 +218,26 @@ def test_texts_are_what_the_library_writes(open_page: OpenPage):
     page.locator("#seed-lock").uncheck()
     assert generate(page) != longer
     assert page.locator("#seed").input_value() != "4"
+
+
+def test_typos_are_corrected_unless_the_visitor_says_otherwise(open_page: OpenPage):
+    page = open_page()
+    expect(page.locator("#mended")).to_contain_text("książe → książę")
+    page.locator("#prompt").fill("mlody krol")
+    set_up(page, max_new_tokens=12, seed=4)
+    meant = generate(page)
+    expect(page.locator("#mended")).to_contain_text("mlody → młody, krol → król")
+    page.locator("[name=mends_spelling]").uncheck()
+    as_typed = generate(page)
+    expect(page.locator("#mended")).to_be_hidden()
+    for texts, mends in ((meant, True), (as_typed, False)):
+        for model, text in texts.items():
+            options = {"max_new_tokens": 12, "seed": 4, "mends_spelling": mends}
+            assert text == "mlody krol" + alone(model, "mlody krol", **options)
+    assert meant != as_typed
+    other = open_page("?" + link_of(page, 0).split("?")[1])
+    expect(paper(other, 0)).to_have_text(next(iter(as_typed.values())))
+    expect(other.locator("[name=mends_spelling]")).not_to_be_checked()
 
 
 def test_stop_keeps_what_stands_there_and_its_link_says_the_same(open_page: OpenPage):

@@ -245,6 +245,17 @@ def test_a_link_repeats_a_text_the_way_it_was_written():
         writing.replay(code_of(["a"] * len(request), way="abacus"))
 
 
+def test_what_is_read_otherwise_than_typed_is_told_first():
+    runs = [
+        writing.check_run("gru", {"max_new_tokens": 2, "mends_spelling": mends})
+        for mends in (True, False)
+    ]
+    for texts, told in ((("mlody krol", "zolw"), {"mlody": "młody", "krol": "król"}), ("ab", {})):
+        first, *rest = writing.write(list(zip(texts, runs, strict=True)))
+        assert first["mended"] == told and 0 in first["columns"]
+        assert not any("mended" in event for event in rest)
+
+
 def test_prompts_are_cut_to_their_last_tokens_before_any_work():
     tokenizer = models()["gru"].tokenizer
     for text in ("ala ma kota " * 5_000, "👩‍👩‍👧" * 9_000):

@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 
 from polishgen.decoding import compiling, make_decoder
 from polishgen.errors import ParameterError
@@ -80,14 +79,17 @@ def check_tokens(parameter: str, text: str, model: str, limit: int) -> None:
 
 
 def write(columns: Sequence[tuple[str, Run]]) -> Iterator[Event]:
-    """Every column's run after its text; checks the values at once."""
+    """Every column's run after its text; checks the values at once.
+
+    The first event has "mended", too: misspelt words of the texts, and what the models read there.
+    """
     if not 0 < len(columns) <= MAX_COLUMNS:
         raise ParameterError("columns", len(columns), f"from 1 to {MAX_COLUMNS}")
     for text, _ in columns:
         check("prompt", text, string(MAX_TEXT))
-    streams = race([pieces_of([text, run]) for text, run in columns])
     words = {word: meant for text, run in columns for word, meant in mended_words(text, run)}
-    return chain([{"columns": {}, "mended": words}] if words else [], streams)
+    events = race([pieces_of([text, run]) for text, run in columns])
+    return (e if place else e | {"mended": words} for place, e in enumerate(events))
 
 
 def mended_words(text: str, run: Run) -> Iterator[tuple[str, str]]:

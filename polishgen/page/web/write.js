@@ -80,6 +80,7 @@ function playExample() {
   const tokens = example.map((each) => each.events.flatMap((event) => event.columns[0].tokens));
   const counts = example.map((each) => each.events.at(-1).columns[0]);
   job.tell(say("example_note"), "note");
+  showMended(example[0].events[0].mended);
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const started = performance.now();
   const frame = (now) => {
