@@ -411,7 +411,8 @@ def test_neurons_are_only_named_after_whole_words_that_a_second_text_confirms():
         assert re.search(rf"\b{each['text']}\b", reading.PROSE, re.IGNORECASE)
         place = (each["layer"] - 1, each["neuron"], each["text"])
         assert reading.firing_at(first, *place) == pytest.approx(each["share"], abs=0.01)
-        assert reading.firing_at(second, *place) >= each["share"] / 2 - 0.01
+        assert reading.firing_at(second, *place) == pytest.approx(each["again"], abs=0.01)
+        assert min(each["share"], each["again"]) >= reading.LEAST_SHARE
 
 
 def votes_of(strengths: dict[str, float], rounds: int, size: int) -> list:

@@ -156,7 +156,7 @@ def plot(name: str, language: str, query: dict[str, str]) -> str:
     with drawing, rc_context(style | dict.fromkeys(inks, INK)):
         narrow = "narrow" in query
         wide = name == "curves.svg" and not narrow
-        figure = Figure(figsize=(9.0, 4.2) if wide else (4.6, 3.4) if narrow else (5.6, 3.4))
+        figure = Figure(figsize=(9.0, 4.2) if wide else (4.1, 3.2) if narrow else (5.6, 3.4))
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color=GREY, alpha=0.3)
@@ -172,7 +172,7 @@ def plot(name: str, language: str, query: dict[str, str]) -> str:
         elif name == "sparsity.svg":
             draw_sparsity(axes, language)
         else:
-            draw_bars(axes, language, name.removesuffix(".svg"), narrow)
+            draw_bars(axes, language, name.removesuffix(".svg"))
         buffer = io.StringIO()
         figure.savefig(
             buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None}
@@ -202,7 +202,7 @@ def colour(name: str) -> str:
     return known or SPARE_COLOURS[len(name) % len(SPARE_COLOURS)]
 
 
-def draw_bars(axes, language: str, key: str, narrow: bool) -> None:
+def draw_bars(axes, language: str, key: str) -> None:
     """Ours and the report's side by side: bits per byte, or tokens per second."""
     texts = TEXTS[language]
     field = {"bits": "bits_per_byte", "speed": "tokens_per_second"}[key]
@@ -223,11 +223,12 @@ def draw_bars(axes, language: str, key: str, narrow: bool) -> None:
         labels = [tick_label(language, round(r[field], digits)) for r in known]
         axes.bar_label(bars, labels, padding=2)
     labels = [TEXTS[language].get(name) or title(name) for name in places]
-    broken = [label.replace(" ", "\n") for label in labels]
-    axes.set_xticks(list(places.values()), broken if narrow else labels)
+    axes.set_xticks(list(places.values()), [label.replace(" ", "\n") for label in labels])
+    axes.tick_params(axis="x", labelsize="small")
+    axes.set_xlim(-0.6, len(places) - 0.4)
     axes.set_ylabel(texts[f"{key}_axis"])
     axes.margins(y=0.15)
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
 
 
 def draw_curves(axes, language: str, query: dict[str, str]) -> None:

@@ -31,6 +31,8 @@ from polishgen.parameters import check, number, string
 PROSE = (Path(__file__).parent / "prose.txt").read_text(encoding="utf-8").strip()
 READ_TOKENS, NEURON_TOKENS, INFLUENCE_TOKENS, PART_TOKENS = 2_000, 1_000, 512, 256
 N_ALTERNATIVES, N_NEURONS = 8, 12
+# Of what a neuron fires in all, what it fires at a word to be named after it.
+LEAST_SHARE = 0.25
 # Readings by model and text, the latest last.
 KEPT_READINGS = 64
 readings: dict[tuple[str, str], tuple[ReadToken, ...]] = {}
@@ -209,7 +211,7 @@ def activity_of(name: str, text: str) -> NeuronActivity:
 def neurons(name: str, text: str) -> Iterator[Event]:
     """{"neurons"}: shares of active ones by layer on this text, and those that tell a word.
 
-    A neuron is only named after a word if it still fires at that word in a second text.
+    A neuron is only named after a word if it also fires at that word in a second text.
     """
     tokenizer = models()[name].tokenizer
     text = tokenizer.decode(tokenizer.encode(text)[:NEURON_TOKENS])
@@ -221,7 +223,7 @@ def neurons(name: str, text: str) -> Iterator[Event]:
     for found in token_selective_neurons(first, n_neurons=1000, min_times=2):
         again = firing_at(second, found.layer, found.neuron, found.text)
         whole = is_word(first, found.text) and is_word(second, found.text)
-        if whole and again is not None and again >= found.share / 2:
+        if whole and min(found.share, again) >= LEAST_SHARE:
             telling.append(
                 {
                     "layer": found.layer + 1,
@@ -248,13 +250,11 @@ def second_text(text: str) -> str:
     return PROSE[half:].strip() if PROSE.find(text[:40]) < half else PROSE[:half]
 
 
-def firing_at(activity: NeuronActivity, layer: int, neuron: int, word: str) -> float | None:
-    """The share of a neuron's firing that is at `word`; None where the word does not occur."""
+def firing_at(activity: NeuronActivity, layer: int, neuron: int, word: str) -> float:
+    """The share of a neuron's firing that is at `word`."""
     places = [i for i, text in enumerate(activity.texts) if text.strip().lower() == word]
     values = activity.firing[layer, :, neuron].float()
-    if not places or not values.sum():
-        return None
-    return float(values[places].sum() / values.sum())
+    return float(values[places].sum() / values.sum()) if values.any() else 0.0
 
 
 def is_word(activity: NeuronActivity, token: str) -> bool:

@@ -34,7 +34,7 @@ function showRound({ round, prompt, texts }) {
   });
   const none = element("button", { type: "button", class: "vote" }, say("arena_none"));
   none.addEventListener("click", () => vote(null));
-  $("#arena-texts").replaceChildren(...boxes, none);
+  $("#arena-texts").replaceChildren(element("div", { class: "columns" }, ...boxes), none);
 
   async function vote(choice) {
     if (voted) return;

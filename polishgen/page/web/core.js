@@ -21,8 +21,11 @@ export function number(value, digits = 0) {
   return value.toLocaleString(settings.language === "pl" ? "pl-PL" : "en-GB", options);
 }
 
-export const percent = (share) =>
-  number(100 * share, share < 0.0995 ? 1 : 0) + (settings.language === "pl" ? "\u00a0%" : "%");
+export function percent(share) {
+  const least = share > 0 && share < 0.0005;
+  const digits = number(least ? 0.1 : 100 * share, share < 0.0995 ? 1 : 0);
+  return (least ? "<\u00a0" : "") + digits + (settings.language === "pl" ? "\u00a0%" : "%");
+}
 
 /** An element with properties, classes ("class") and children. */
 export function element(tag, properties = {}, ...children) {
@@ -243,7 +246,7 @@ export function drawPlot(box, path, label) {
   const mark = (box.dataset.wanted = `${path}${Date.now()}`);
   const wanted = () => box.dataset.wanted === mark;
   const separator = path.includes("?") ? "&" : "?";
-  const narrow = window.innerWidth < 600 ? "&narrow" : "";
+  const narrow = (box.clientWidth || window.innerWidth) < 450 ? "&narrow" : "";
   const address = `plot/${path}${separator}lang=${settings.language}${narrow}`;
   const draw = async () => {
     const svg = wanted() && (await reach(address, (response) => response.text()));
