@@ -66,7 +66,7 @@ def bench(options: argparse.Namespace) -> None:
     """Prints how fast the models decode, or how the page holds up."""
     if options.app:
         # Here, as it brings the page's packages.
-        from polishgen.page.measure import app_table, measure_app
+        from polishgen.bench_app import app_table, measure_app
 
         print(app_table(measure_app()))
         return

@@ -33,8 +33,8 @@ def serve_page(environment: dict[str, str] | None = None) -> Iterator[ServedPage
 
     `environment` is added to this process's own; votes go to a file of their own.
     """
+    from polishgen.bench_app import serve
     from polishgen.decoding import compile_in_background
-    from polishgen.page.measure import serve
 
     # The page fetches what is compiled, and so writes by compiled code from the first token.
     compile_in_background().join()

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from polishgen.page.measure import serve
+from polishgen.bench_app import serve
 
 ROOT = Path(__file__).parent.parent
 MODEL = '''\

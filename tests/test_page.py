@@ -20,7 +20,7 @@ from page_server import ROOT
 from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expect, sync_playwright
 
 import polishgen
-from polishgen.page.measure import answers
+from polishgen.bench_app import answers
 from polishgen.page.texts import TEXTS
 
 CHROMIUM = shutil.which("chromium")

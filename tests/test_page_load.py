@@ -5,7 +5,7 @@ Slow, and a machine that does other things beside will not keep the times.
 
 import pytest
 
-from polishgen.page.measure import MIB, app_table, measure_app
+from polishgen.bench_app import MIB, app_table, measure_app
 
 pytestmark = pytest.mark.slow
 

@@ -587,7 +587,8 @@ def test_every_chart_has_its_words_and_the_pages_colours(language: str):
     for name in ("bits.svg", "speed.svg", "curves.svg", "sparsity.svg"):
         svg = compare.plot(name, language, {})
         assert svg.startswith("<svg") and "currentColor" in svg and compare.INK not in svg
-        assert TEXTS[language]["our_bdh" if name == "sparsity.svg" else "bdh"] in svg
+        words = TEXTS[language]["our_bdh"] if name == "sparsity.svg" else "Hatchling"
+        assert words in svg
     neurons = compare.plot("neurons.svg", language, {"active": "0.4,0.5", "firing": "0.1,0.2"})
     assert TEXTS[language]["kind_held"] in neurons
     for name, query in (("x.svg", {}), ("curves.svg", {"x": "miles"}), ("neurons.svg", {})):

@@ -32,7 +32,7 @@ from polishgen.decoding import compile_in_background, is_cached
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.page import api, arena, card, compare, reading
 from polishgen.page.line import Event, Line
-from polishgen.page.models import default_genre, genres, models, names, single_names, title
+from polishgen.page.models import default_genre, genres, models, names, title
 from polishgen.page.texts import LANGUAGES, TEXTS, language_of, markdown
 from polishgen.page.writing import (
     MAX_COLUMNS,
@@ -349,7 +349,6 @@ def shown(tab: str) -> Callable:
             example=example() if example_is_there.is_set() and not run and tab == "write" else [],
             models=models(),
             columns=names()[:MAX_COLUMNS],
-            single=single_names(),
             title_of=title,
             cards=compare.cards(),
             pictures=compare.pictures(),

@@ -7,21 +7,28 @@ const KEY = "polishgen.runs";
 const WINDOW = "polishgen.window";
 const MOST = 20;
 
-const read = () => {
+/** What a storage holds, or `otherwise`: a browser may have none. */
+function stored(storage, key, otherwise) {
   try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? [];
+    return JSON.parse(window[storage].getItem(key)) ?? otherwise;
   } catch {
-    return [];
+    return otherwise;
   }
-};
+}
 
-const here = (() => {
+/** Whether there was room for it. */
+function store(storage, key, value) {
   try {
-    return JSON.parse(sessionStorage.getItem(WINDOW)) ?? {};
+    window[storage].setItem(key, JSON.stringify(value));
+    return true;
   } catch {
-    return {};
+    return false;
   }
-})();
+}
+
+const read = () => stored("localStorage", KEY, []);
+const here = stored("sessionStorage", WINDOW, {});
+const remember = () => store("sessionStorage", WINDOW, here);
 export const restored = "fields" in here;
 
 const fields = () => $$("main input, main textarea").filter((field) => field.id || field.name);
@@ -31,14 +38,6 @@ const part = (field) => (["checkbox", "radio"].includes(field.type) ? "checked" 
 export function keepFields() {
   here.fields = Object.fromEntries(fields().map((field) => [nameOf(field), field[part(field)]]));
   remember();
-}
-
-function remember() {
-  try {
-    sessionStorage.setItem(WINDOW, JSON.stringify(here));
-  } catch {
-    // no storage: then nothing is kept
-  }
 }
 
 export function restoreFields() {
@@ -63,16 +62,10 @@ export function keep(run) {
   const before = read();
   const old = before.find((each) => each.id === run.id);
   const runs = [{ ...old, ...run }, ...before.filter((each) => each.id !== run.id)].slice(0, MOST);
-  for (let tries = runs.length; tries > 0; tries--) {
-    try {
-      localStorage.setItem(KEY, JSON.stringify(runs));
-      return;
-    } catch {
-      const rich = runs.findLastIndex((each) => each.trees && !each.plain);
-      if (rich > 0) plain(runs[rich]);
-      else if (runs.length > 1) runs.pop();
-      else return; // no storage at all: the text stays on the page
-    }
+  for (let tries = runs.length; tries > 0 && !store("localStorage", KEY, runs); tries--) {
+    const rich = runs.findLastIndex((each) => each.trees && !each.plain);
+    if (rich > 0) plain(runs[rich]);
+    else if (runs.length > 1) runs.pop();
   }
 }
 
@@ -89,9 +82,6 @@ export function markRunning(id, indices) {
   const run = runs.find((each) => each.id === id);
   if (run) run.running = indices;
   else if (indices) runs.unshift({ id, running: indices });
-  try {
-    localStorage.setItem(KEY, JSON.stringify(runs.slice(0, MOST)));
-  } catch {
-    // without room, nothing is lost but the offer to go on
-  }
+  // Without room nothing is lost but the offer to go on.
+  store("localStorage", KEY, runs.slice(0, MOST));
 }

@@ -109,6 +109,7 @@ async function generate() {
   if (job.running) return;
   const { models, options } = readControls(true);
   if (!models.length) return job.tell(say("choose_model"), "error");
+  for (const column of columns) column.settle();
   run = shelf.newId();
   show(models.map((model) => new Tree(model, [{ text: prompt.value }, { model, options, tokens: [] }])));
   await write(trees.map((_, index) => index));
@@ -122,6 +123,7 @@ async function goOn(indices, model) {
   const { options } = readControls(true);
   for (const index of indices) {
     const tree = trees[index];
+    columns[index].settle();
     // A run that was cut off before its first word leaves nothing.
     const before = tree.segments.filter((segment, place) => !place || textOf(segment));
     // After a model's own words a word may be half written; after a person's, as the setting says.
@@ -404,6 +406,11 @@ class Column {
     this.paper.after(this.field);
     button.textContent = say("edit_done");
     this.field.focus();
+  }
+
+  /** An edit that is still open counts before anything is written after it. */
+  settle() {
+    if (this.field) this.edit();
   }
 
   /** Mouse, finger and keys on tokens. */
