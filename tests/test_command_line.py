@@ -15,7 +15,9 @@ from polishgen.parameters import GenerationConfig, Int, Record
 COMMANDS = (
     "app",
     "polishgen.__main__",
+    "training.average",
     "training.bench",
+    "training.corpus.lexicon",
     "training.evaluate",
     "training.experiments.ablations",
     "training.experiments.trials",
