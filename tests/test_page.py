@@ -815,6 +815,8 @@ def test_the_latest_choice_is_drawn(open_page: OpenPage):
 @pytest.mark.parametrize("language", TEXTS)
 def test_every_tab_speaks_the_visitors_language(open_page: OpenPage, language: str):
     page = open_page(locale="pl-PL" if language == "pl" else "de-DE")
+    set_up(page, max_new_tokens=8, seed=4)
+    generate(page)
     own = set(TEXTS[language].values())
     other = TEXTS["en" if language == "pl" else "pl"].values()
     foreign = {t for t in other if t not in own and re.fullmatch(r"[\w ]{6,}", t)}
@@ -830,7 +832,11 @@ def test_every_tab_speaks_the_visitors_language(open_page: OpenPage, language: s
     expect(page.locator("section#inside")).to_be_visible()
     page.locator(".language").click()
     page.locator("html[data-ready]").wait_for()
-    assert page.locator("html").get_attribute("lang") != language
+    switched = page.locator("html").get_attribute("lang")
+    assert switched != language
+    page.locator("nav [data-tab=write]").click()
+    figures = page.locator("#columns .stats").first
+    expect(figures).to_contain_text(TEXTS[switched]["stats"].split("}")[-1])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

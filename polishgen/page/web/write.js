@@ -310,7 +310,19 @@ class Column {
     const progress = $("progress", this.box);
     progress.value = 0;
     const last = this.tree.segments.at(-1);
-    $(".stats", this.box).textContent = last.stats ?? say("stats_waiting");
+    this.tell(last.figures);
+  }
+
+  /** Says how fast a run's tokens came, and why they ended. */
+  tell(figures) {
+    let text = say("stats_waiting");
+    if (figures) {
+      const { count, seconds, seen, end } = figures;
+      text = say("stats", { tokens: number(count), speed: number(count / seconds) });
+      if (seen) text += say("stats_seen", { seen: number(seen) });
+      if (end) text += say(`ended_${end}`);
+    }
+    $(".stats", this.box).textContent = text;
   }
 
   /** Draws a segment's tokens from `from` on. */
@@ -350,21 +362,16 @@ class Column {
     this.news = news;
     $("progress", this.box).value = news.end ? 1 : news.count / (options?.max_new_tokens ?? 200);
     if (!news.count) return;
-    const own = news.count / news.seconds;
-    const values = { tokens: number(news.count), speed: number(own) };
-    let text = say("stats", values);
-    if (this.busy) {
-      const seen = (1000 * news.count) / (performance.now() - this.started);
-      text += say("stats_seen", { seen: number(seen) });
-    }
-    if (news.end) text += say(`ended_${news.end}`);
-    $(".stats", this.box).textContent = this.tree.segments[index].stats = text;
+    const seen = this.busy ? (1000 * news.count) / (performance.now() - this.started) : null;
+    const { count, seconds, end } = news;
+    this.tree.segments[index].figures = { count, seconds, seen, end };
+    this.tell(this.tree.segments[index].figures);
   }
 
   finish() {
     this.busy = false;
     this.box.classList.remove("busy");
-    if (!this.news?.count) $(".stats", this.box).textContent = say("stats_waiting");
+    if (!this.news?.count) this.tell(null);
     this.tools();
   }
 
