@@ -62,6 +62,8 @@ def make_screenshots(folder: Path) -> None:
         photograph(page, folder / "write.png", full_page=False)
 
         page = open_page(browser, served, "compare", **desk)
+        # Drawing beside would slow down what is measured.
+        page.locator("#curves svg").wait_for()
         page.locator("#measure").click()
         page.locator("#measured tbody tr").nth(2).wait_for()
         page.locator("#measure-stop[aria-disabled=true]").wait_for()

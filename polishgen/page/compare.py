@@ -161,7 +161,7 @@ def plot(name: str, language: str, query: dict[str, str]) -> str:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color=GREY, alpha=0.3)
         axes.set_axisbelow(True)
-        spell = FuncFormatter(lambda value, _: tick_label(language, value))
+        spell = FuncFormatter(lambda value, _: label_of(language, value))
         axes.yaxis.set_major_formatter(spell)
         if name in ("curves.svg", "sparsity.svg"):
             axes.xaxis.set_major_formatter(spell)
@@ -187,9 +187,10 @@ def plot(name: str, language: str, query: dict[str, str]) -> str:
     )
 
 
-def tick_label(language: str, value: float) -> str:
-    """A tick's label as the language writes it."""
-    text = f"{value:,.6g}" if abs(value) < 10_000 else f"{value:,.0f}"
+def label_of(language: str, value: float, digits: int | None = None) -> str:
+    """A number on a chart as the language writes it, with so many decimals or as many as it has."""
+    as_it_is = digits is None and abs(value) < 10_000
+    text = f"{value:,.6g}" if as_it_is else f"{value:,.{digits or 0}f}"
     return text.replace(",", "\u00a0").replace(".", ",") if language == "pl" else text
 
 
@@ -220,7 +221,7 @@ def draw_bars(axes, language: str, key: str) -> None:
             label=texts["ours" if ours else "theirs"],
         )
         digits = 2 if key == "bits" else 0
-        labels = [tick_label(language, round(r[field], digits)) for r in known]
+        labels = [label_of(language, r[field], digits) for r in known]
         axes.bar_label(bars, labels, padding=2)
     labels = [TEXTS[language].get(name) or title(name) for name in places]
     axes.set_xticks(list(places.values()), [label.replace(" ", "\n") for label in labels])
