@@ -87,16 +87,17 @@ def write(columns: Sequence[tuple[str, Run]]) -> Iterator[Event]:
         raise ParameterError("columns", len(columns), f"from 1 to {MAX_COLUMNS}")
     for text, _ in columns:
         check("prompt", text, string(MAX_TEXT))
-    words = {word: meant for text, run in columns for word, meant in mended_words(text, run)}
+    # Columns mostly go on from one text, which is then looked through once.
+    mended = dict.fromkeys(
+        (text, run.config.starts_new_word) for text, run in columns if run.config.mends_spelling
+    )
+    words = {
+        text[start:end]: meant
+        for text, complete in mended
+        for start, end, meant in misspelt_words(text, complete)
+    }
     events = race([pieces_of([text, run]) for text, run in columns])
     return (e if place else e | {"mended": words} for place, e in enumerate(events))
-
-
-def mended_words(text: str, run: Run) -> Iterator[tuple[str, str]]:
-    """Words of `text` that `run`'s model reads as others, and these."""
-    if run.config.mends_spelling:
-        for start, end, meant in misspelt_words(text, run.config.starts_new_word):
-            yield text[start:end], meant
 
 
 def pieces_of(segments: Sequence[Segment]) -> Iterator[Written]:

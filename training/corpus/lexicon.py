@@ -19,9 +19,10 @@ from typing import Literal
 from pydantic import Field
 
 from polishgen.command_line import add_options, command
+from polishgen.files import write_bytes
 from polishgen.parameters import Int, Record
 from polishgen.spelling import LEXICON, PLAIN, SHORTEST, sound_swaps
-from training.corpus.cleaning.words import WORD
+from training.corpus.cleaning.words import lexicon_of
 from training.measures.held_out import read_texts
 from training.measures.real_words import analyser
 
@@ -98,9 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = LexiconConfig(**vars(parser.parse_args(arguments)))
     counts: Counter = Counter()
     for text in read_texts(Path(config.data) / "train.jsonl"):
-        counts.update(word.lower() for word in WORD.findall(text))
+        counts.update(lexicon_of(text))
     words = lexicon(counts, config.fewest)
-    Path(config.out).write_text("\n".join(lines(words)) + "\n", encoding="utf-8")
+    write_bytes(Path(config.out), ("\n".join(lines(words)) + "\n").encode())
     print(
         f"{len(words):,} words, {sum(not count for count in words.values()):,} of them never meant"
     )

@@ -1,13 +1,12 @@
 """The Polish alphabet, for use inside [ ] of a regular expression, and the words of a text."""
 
-import re
 from collections import Counter
 
 from polishgen.normalise import SMALL
+from polishgen.spelling import WORD
 
 LARGE = "A-ZĄĆĘŁŃÓŚŹŻ"
 LETTER = SMALL + LARGE
-WORD = re.compile(r"[^\W\d_]+")
 
 
 def lexicon_of(text: str) -> Counter:
