@@ -10,6 +10,7 @@ import math
 import re
 import string
 import threading
+import unicodedata
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -254,6 +255,13 @@ def test_what_is_read_otherwise_than_typed_is_told_first():
         first, *rest = writing.write(list(zip(texts, runs, strict=True)))
         assert first["mended"] == told and 0 in first["columns"]
         assert not any("mended" in event for event in rest)
+
+
+def test_what_is_told_is_what_the_models_read():
+    run = writing.check_run("gru", {"max_new_tokens": 1})
+    decomposed, forgotten = unicodedata.normalize("NFD", "mały książe"), "mlody " + "i " * 2500
+    for text, told in ((decomposed, {"książe": "książę"}), (forgotten + "krol", {"krol": "król"})):
+        assert next(iter(writing.write([(text, run)])))["mended"] == told
 
 
 def test_prompts_are_cut_to_their_last_tokens_before_any_work():

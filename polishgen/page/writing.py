@@ -17,6 +17,7 @@ from functools import lru_cache
 from polishgen.decoding import compiling, make_decoder
 from polishgen.errors import ParameterError
 from polishgen.generate import Piece
+from polishgen.normalise import normalise
 from polishgen.page.line import Event
 from polishgen.page.models import last_tokens, model_named, models
 from polishgen.parameters import GenerationConfig, check, choice, number, string
@@ -89,15 +90,22 @@ def write(columns: Sequence[tuple[str, Run]]) -> Iterator[Event]:
         check("prompt", text, string(MAX_TEXT))
     # Columns mostly go on from one text, which is then looked through once.
     mended = dict.fromkeys(
-        (text, run.config.starts_new_word) for text, run in columns if run.config.mends_spelling
+        (normalise(context_of(run, text)), run.config.starts_new_word)
+        for text, run in columns
+        if run.config.mends_spelling
     )
     words = {
-        text[start:end]: meant
-        for text, complete in mended
-        for start, end, meant in misspelt_words(text, complete)
+        read[start:end]: meant
+        for read, complete in mended
+        for start, end, meant in misspelt_words(read, complete)
     }
     events = race([pieces_of([text, run]) for text, run in columns])
     return (e if place else e | {"mended": words} for place, e in enumerate(events))
+
+
+def context_of(run: Run, text: str) -> str:
+    """What a run's model reads of the text before it."""
+    return last_tokens(models()[run.model].tokenizer, text, CONTEXT_TOKENS)
 
 
 def pieces_of(segments: Sequence[Segment]) -> Iterator[Written]:
@@ -110,13 +118,12 @@ def pieces_of(segments: Sequence[Segment]) -> Iterator[Written]:
         if segment.length == 0:
             continue
         lm, left = models()[segment.model], segment.length
-        context = last_tokens(lm.tokenizer, text, CONTEXT_TOKENS)
         options = dict(segment.config)
         while segment.length is not None and segment.way == "compiled" and compiling:
             time.sleep(SLICE)
         decoder = make_decoder(lm.model, segment.way == "compiled")
         alternatives = {"n_alternatives": N_ALTERNATIVES, "decoder": decoder}
-        for piece in lm.stream(context, **options, **alternatives):
+        for piece in lm.stream(context_of(segment, text), **options, **alternatives):
             if left == 0:
                 break
             shown = piece.text if left is None else piece.text[:left]

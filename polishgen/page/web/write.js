@@ -201,7 +201,8 @@ function offerToGoOn(text, indices) {
 /** Says which words of the beginning the models read as others. */
 function showMended(words) {
   const pairs = Object.entries(words).map(([typed, meant]) => `${typed} → ${meant}`);
-  $("#mended").textContent = pairs.length ? say("mended", { words: pairs.join(", ") }) : "";
+  const [before, after] = say("mended", { words: "\n" }).split("\n");
+  $("#mended").replaceChildren(before, element("span", { lang: "pl" }, pairs.join(", ")), after);
   $("#mended").hidden = !pairs.length;
 }
 
