@@ -24,5 +24,13 @@ class ParameterError(PolishgenError, ValueError):
         super().__init__(f"{parameter}={shown} is not allowed: it must be {allowed}")
 
 
+class TooManyTokensError(ParameterError):
+    """A text that has more than `most` tokens, namely `count`."""
+
+    def __init__(self, parameter: str, text: str, count: int, most: int):
+        self.count, self.most = count, most
+        super().__init__(parameter, f"{text[:20]}… ({count} tokens)", f"at most {most} tokens long")
+
+
 class CheckpointError(PolishgenError):
     """A model that is missing, damaged, or whose parts do not fit together."""

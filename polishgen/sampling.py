@@ -17,7 +17,7 @@ DEFAULT_SAMPLING = SamplingConfig()
 # many real words it makes more various texts than top-p does.
 # "report" is what the report did: draw from the model's distribution as it is.
 SAMPLING_PRESETS: dict[str, SamplingConfig] = {
-    "careful": SamplingConfig(temperature=0.8, min_p=0.08),
+    "careful": SamplingConfig(temperature=0.7, min_p=0.05),
     "balanced": DEFAULT_SAMPLING,
     "wild": SamplingConfig(temperature=1.2, min_p=0.02),
     "report": SamplingConfig(temperature=1.0, min_p=0.0),
@@ -25,7 +25,7 @@ SAMPLING_PRESETS: dict[str, SamplingConfig] = {
 
 
 def describe(sampling: SamplingConfig) -> str:
-    """The temperature and the filters that are on, as in "temperature 0.9, min-p 0.05"."""
+    """The temperature and the filters that are on, as in "temperature 0.85, min-p 0.05"."""
     filters = {
         "top-k": (sampling.top_k, 0),
         "top-p": (sampling.top_p, 1),

@@ -237,14 +237,14 @@ async def generate_by_mcp(url: str, arguments: dict) -> tuple[dict, str]:
 
 
 def test_bodies_and_uploads_are_small(served_page):
-    big = b"a" * 300_000
+    big = b"a" * 1_100_000
     assert httpx.post(f"{served_page.url}do/write", content=big).status_code == 413
     upload = httpx.post(f"{served_page.url}gradio_api/upload", files={"files": ("a", big)})
     assert upload.status_code == 413
 
     def chunks() -> Iterator[bytes]:
         for _ in range(30):
-            yield b"a" * 10_000
+            yield b"a" * 40_000
 
     try:
         answer = httpx.post(f"{served_page.url}do/write", content=chunks())

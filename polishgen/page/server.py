@@ -29,13 +29,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from polishgen.bench import PROMPT
 from polishgen.decoding import compile_in_background, is_cached
-from polishgen.errors import ParameterError, PolishgenError
+from polishgen.errors import ParameterError, PolishgenError, TooManyTokensError
 from polishgen.page import api, arena, card, compare, reading
 from polishgen.page.line import Event, Line
 from polishgen.page.models import default_genre, genres, models, names, title
 from polishgen.page.texts import LANGUAGES, TEXTS, language_of, markdown
 from polishgen.page.writing import (
     MAX_COLUMNS,
+    MAX_TEXT,
     MAX_TOKENS,
     check_run,
     decode_link,
@@ -51,7 +52,8 @@ WEB = Path(__file__).parent / "web"
 TABS = ("write", "arena", "compare", "inside", "about")
 # One run for each of two cores; so many more may wait.
 LINE = Line(places=2, longest=100)
-LARGEST_BODY = 2**18
+# Room for four texts of the longest, in characters of four bytes.
+LARGEST_BODY = 2**20
 # Parameter of mallopt(3).
 M_ARENA_MAX = -8
 EXAMPLE_TOKENS, EXAMPLE_SEED = 90, 3
@@ -220,6 +222,8 @@ def told(error: PolishgenError) -> dict[str, object]:
     told = {"kind": type(error).__name__, "message": str(error)}
     if isinstance(error, ParameterError):
         told |= {"parameter": error.parameter, "value": str(error.value)[:60]}
+    if isinstance(error, TooManyTokensError):
+        told |= {"count": error.count, "most": error.most}
     return told
 
 
@@ -300,6 +304,7 @@ def settings() -> dict:
         "default_genre": default_genre(),
         "prompt": PROMPT,
         "max_tokens": MAX_TOKENS,
+        "max_text": MAX_TEXT,
         "max_columns": MAX_COLUMNS,
         "neurons": reading.neuron_sizes(),
     }

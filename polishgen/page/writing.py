@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from polishgen.decoding import compiling, make_decoder
-from polishgen.errors import ParameterError
+from polishgen.errors import ParameterError, TooManyTokensError
 from polishgen.generate import Piece
 from polishgen.normalise import normalise
 from polishgen.page.line import Event
@@ -72,11 +72,10 @@ def check_run(
 
 
 def check_tokens(parameter: str, text: str, model: str, limit: int) -> None:
-    """`ParameterError` if `text` has more than `limit` of the model's tokens."""
+    """`TooManyTokensError` if `text` has more than `limit` of the model's tokens."""
     count = len(models()[model].tokenizer.encode(text))
     if count > limit:
-        value = f"{text[:20]}… ({count} tokens)"
-        raise ParameterError(parameter, value, f"at most {limit} tokens long")
+        raise TooManyTokensError(parameter, text, count, limit)
 
 
 def write(columns: Sequence[tuple[str, Run]]) -> Iterator[Event]:

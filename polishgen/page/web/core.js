@@ -50,15 +50,16 @@ export class Refusal extends Error {
 }
 
 function told(error) {
-  const { parameter, value, kind } = error ?? {};
+  const { parameter, value, kind, count, most } = error ?? {};
   if (kind === "LineFullError") return say("line_full");
+  if (kind === "TooManyTokensError") return say("too_many_tokens", { count: number(count), most: number(most) });
   if (!parameter) return say("failed");
   const own = say(`refused_${parameter}`);
   if (own) return own;
   const schema = settings.parameters[parameter];
   const range = schema?.anyOf?.[0] ?? schema ?? {};
   const least = range.minimum ?? range.exclusiveMinimum;
-  let allowed = say(`allowed_${parameter}`);
+  let allowed = say(`allowed_${parameter}`, { most: number(settings.max_text) });
   if (!allowed && least !== undefined)
     allowed = say(range.type === "integer" ? "allowed_whole" : "allowed_number", {
       least: number(least, Number.isInteger(least) ? 0 : 1),
@@ -78,7 +79,7 @@ export async function reach(path, read, options = {}) {
   } catch (error) {
     throw onTheWay(error);
   }
-  if (response.status === 413) throw new Refusal(say("too_long"));
+  if (response.status === 413) throw new Refusal(say("too_long", { most: number(settings.max_text) }));
   // From a proxy whose server is away.
   if ([502, 503, 504].includes(response.status)) throw onTheWay();
   const answer = await response.json().catch(() => ({}));
