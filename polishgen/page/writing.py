@@ -1,4 +1,4 @@
-"""Texts as they are written: several columns race for one processor, in equal shares of time.
+"""Texts as they are written: several columns race for two cores, in equal shares of time.
 
 A text is a list of segments: words that a person put there (the prompt, an edit, an alternative
 that was picked), and runs, each by one model with its settings, its seed and its length. A link
@@ -11,8 +11,10 @@ import json
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 
 from polishgen.decoding import compiling, make_decoder
 from polishgen.errors import ParameterError, TooManyTokensError
@@ -34,6 +36,9 @@ N_ALTERNATIVES = 6
 # Seconds between two updates: 25 per second.
 SLICE = 0.04
 MAX_LINK_BYTES = 200_000
+# Threads that write, of all runs together: while one visitor waits, a second core need not idle.
+N_WRITERS = 2
+WRITERS = ThreadPoolExecutor(N_WRITERS, thread_name_prefix="write")
 
 
 @dataclass(frozen=True)
@@ -132,26 +137,31 @@ def pieces_of(segments: Sequence[Segment]) -> Iterator[Written]:
 
 
 def race(streams: Sequence[Iterator[Written]]) -> Iterator[Event]:
-    """Runs `streams` side by side; yields what came about 25 times a second.
+    """Runs `streams` side by side, two at once; yields what came about 25 times a second.
 
     An event is {"columns": {index: {"tokens", "count", "seconds", "end", "way"}}}: the tokens that
     are new, how many there are by now, the seconds of this column's own work, why it ended, and how
     it is decoded. A column's first token is told at once.
     """
-    running = dict(enumerate(streams))
+    running, share = list(range(len(streams))), 0.0
     columns = [Progress() for _ in streams]
-    news: dict[int, Event] = {}
-    for index, stream in list(running.items()):
-        if not columns[index].advance(stream, 0.0):
-            del running[index]
-        yield {"columns": {index: columns[index].news()}}
+
+    def advance(index: int, share: float) -> bool:
+        return columns[index].advance(streams[index], share)
+
     while running:
-        news = {}
-        for index, stream in list(running.items()):
-            if not columns[index].advance(stream, SLICE / len(running)):
-                del running[index]
+        first, news, still = not share, {}, []
+        for index, goes_on in zip(
+            running, WRITERS.map(advance, running, repeat(share)), strict=True
+        ):
             news[index] = columns[index].news()
-        yield {"columns": news}
+            if goes_on:
+                still.append(index)
+            if first:
+                yield {"columns": {index: news.pop(index)}}
+        if news:
+            yield {"columns": news}
+        running, share = still, SLICE * N_WRITERS / max(N_WRITERS, len(still))
 
 
 class Progress:
