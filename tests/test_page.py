@@ -174,7 +174,7 @@ def test_a_new_visitor_sees_text_at_once(open_page: OpenPage):
         )
         shown.append(texts_of(page))
         assert all(len(text) > 100 and text.startswith(PROMPT) for text in shown[-1].values())
-        assert page.evaluate("window.shift") < 0.1
+        assert page.evaluate("window.shift") < 0.05
         # Nothing that matters lies below the fold.
         height = page.viewport_size["height"]
         for selector in ("#prompt", "#generate", "#columns .token"):
@@ -858,6 +858,14 @@ def test_axe_finds_nothing(open_page: OpenPage, scheme: str, width: int):
         found = Axe().run(page)
         assert not found.response["violations"], found.generate_report()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), tab
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_nothing_jumps_while_a_tab_opens(open_page: OpenPage, tab: str):
+    for width in (1280, 820, 390):
+        page = open_page("" if tab == "write" else tab, width=width)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("window.shift") < 0.05, width
 
 
 def test_what_a_posted_link_shows(open_page: OpenPage):

@@ -103,14 +103,6 @@ def test_who_leaves_the_line_frees_the_place_and_the_work():
     assert log == [("a", 0), ("a", "closed")]
 
 
-def slow_pieces(text: str, seconds: float, clock: "Clock"):
-    """One piece per character, each after some work, by a clock of the test's own."""
-    for index, character in enumerate(text):
-        clock.now += seconds
-        reason = "length" if index == len(text) - 1 else None
-        yield 0, character, Piece(character, (index,), 0.0, reason, 0.5), [], "compiled"
-
-
 class Clock(threading.local):
     """Time that goes by in one thread only, as each works on a core of its own."""
 
@@ -118,6 +110,14 @@ class Clock(threading.local):
 
     def perf_counter(self) -> float:
         return self.now
+
+
+def slow_pieces(text: str, seconds: float, clock: Clock):
+    """One piece per character, each after some work, by a clock of the test's own."""
+    for index, character in enumerate(text):
+        clock.now += seconds
+        reason = "length" if index == len(text) - 1 else None
+        yield 0, character, Piece(character, (index,), 0.0, reason, 0.5), [], "compiled"
 
 
 def test_columns_share_time_in_equal_parts_and_nothing_is_lost(monkeypatch):

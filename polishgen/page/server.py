@@ -38,6 +38,7 @@ from polishgen.page.writing import (
     MAX_COLUMNS,
     MAX_TEXT,
     MAX_TOKENS,
+    N_WRITERS,
     check_run,
     decode_link,
     encode_link,
@@ -50,8 +51,8 @@ from polishgen.sampling import SAMPLING_PRESETS
 
 WEB = Path(__file__).parent / "web"
 TABS = ("write", "arena", "compare", "inside", "about")
-# One run for each of two cores; so many more may wait.
-LINE = Line(places=2, longest=100)
+# As many runs at once as there are cores; so many more may wait.
+LINE = Line(places=N_WRITERS, longest=100)
 # Room for four texts of the longest, in characters of four bytes.
 LARGEST_BODY = 2**20
 # Parameter of mallopt(3).

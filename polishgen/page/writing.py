@@ -1,4 +1,4 @@
-"""Texts as they are written: several columns race for two cores, in equal shares of time.
+"""Texts as they are written: several columns race for the cores, in equal shares of time.
 
 A text is a list of segments: words that a person put there (the prompt, an edit, an alternative
 that was picked), and runs, each by one model with its settings, its seed and its length. A link
@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import repeat
 
 from polishgen.decoding import compiling, make_decoder
 from polishgen.errors import ParameterError, TooManyTokensError
@@ -36,8 +35,9 @@ N_ALTERNATIVES = 6
 # Seconds between two updates: 25 per second.
 SLICE = 0.04
 MAX_LINK_BYTES = 200_000
-# Threads that write, of all runs together: while one visitor waits, a second core need not idle.
+# Cores that the page works on; while one visitor waits, a second core need not idle.
 N_WRITERS = 2
+# Threads that write, of all runs together.
 WRITERS = ThreadPoolExecutor(N_WRITERS, thread_name_prefix="write")
 
 
@@ -93,16 +93,15 @@ def write(columns: Sequence[tuple[str, Run]]) -> Iterator[Event]:
     for text, _ in columns:
         check("prompt", text, string(MAX_TEXT))
     # Columns mostly go on from one text, which is then looked through once.
-    mended = dict.fromkeys(
-        (normalise(context_of(run, text)), run.config.starts_new_word)
+    typed = dict.fromkeys(
+        (context_of(run, text), run.config.starts_new_word)
         for text, run in columns
         if run.config.mends_spelling
     )
-    words = {
-        read[start:end]: meant
-        for read, complete in mended
-        for start, end, meant in misspelt_words(read, complete)
-    }
+    words = {}
+    for text, complete in typed:
+        read = normalise(text)
+        words |= {read[start:end]: meant for start, end, meant in misspelt_words(read, complete)}
     events = race([pieces_of([text, run]) for text, run in columns])
     return (e if place else e | {"mended": words} for place, e in enumerate(events))
 
@@ -137,31 +136,29 @@ def pieces_of(segments: Sequence[Segment]) -> Iterator[Written]:
 
 
 def race(streams: Sequence[Iterator[Written]]) -> Iterator[Event]:
-    """Runs `streams` side by side, two at once; yields what came about 25 times a second.
+    """Runs `streams` side by side, as many at once as there are writers.
 
     An event is {"columns": {index: {"tokens", "count", "seconds", "end", "way"}}}: the tokens that
     are new, how many there are by now, the seconds of this column's own work, why it ended, and how
-    it is decoded. A column's first token is told at once.
+    it is decoded. A column's first token is told at once, later ones about 25 times a second.
     """
-    running, share = list(range(len(streams))), 0.0
     columns = [Progress() for _ in streams]
 
-    def advance(index: int, share: float) -> bool:
-        return columns[index].advance(streams[index], share)
+    def advance(indices: Sequence[int], share: float) -> Iterator[tuple[int, bool]]:
+        """Has each of the columns write for `share` seconds; whether it goes on, as it is known."""
+        going_on = WRITERS.map(lambda index: columns[index].advance(streams[index], share), indices)
+        return zip(indices, going_on, strict=True)
 
+    running = []
+    for index, goes_on in advance(range(len(streams)), 0.0):
+        yield {"columns": {index: columns[index].news()}}
+        if goes_on:
+            running.append(index)
     while running:
-        first, news, still = not share, {}, []
-        for index, goes_on in zip(
-            running, WRITERS.map(advance, running, repeat(share)), strict=True
-        ):
-            news[index] = columns[index].news()
-            if goes_on:
-                still.append(index)
-            if first:
-                yield {"columns": {index: news.pop(index)}}
-        if news:
-            yield {"columns": news}
-        running, share = still, SLICE * N_WRITERS / max(N_WRITERS, len(still))
+        share = SLICE * N_WRITERS / max(N_WRITERS, len(running))
+        going_on = dict(advance(running, share))
+        yield {"columns": {index: columns[index].news() for index in running}}
+        running = [index for index in running if going_on[index]]
 
 
 class Progress:
