@@ -1,7 +1,8 @@
 """The decoding loop: one token at a time, with the model's state, until told to stop.
 
-The loop knows nothing of architectures: a `Decoder` gives logits for a token, and it samples. Text
-leaves in whole characters, and never a part of a stop string. The end of the prompt decides on the
+The loop knows nothing of architectures: a `Decoder` gives logits for a token, and it samples, among
+tokens that keep the text UTF-8. Text leaves in whole characters, and never a part of a stop string;
+a character of which the length allows a part only is left out. The end of the prompt decides on the
 first token:
 
 - after a space: tokens carry the space before their word, so a lone space at the end is something
@@ -106,8 +107,9 @@ def stream_pieces(
     seen = np.zeros(tokenizer.n_vocab, bool)
     seen[tokens] = True
     logits = decoder.prefill(tokens)
-    allowed = mask_first_token(logits, tokenizer, prompt, config.starts_new_word)
+    may_follow = may_come_first(tokenizer, prompt, config.starts_new_word)
     for count in range(1, config.max_new_tokens + 1):
+        allowed = np.where(may_follow, logits, -np.inf)
         token = sample_token(allowed, seen, config, generator)
         seen[token] = True
         # Any special token: after a genre's, too, another document would begin.
@@ -117,8 +119,6 @@ def stream_pieces(
             text, held_space = text[1:], False
         text = watcher.push(text)
         last = count == config.max_new_tokens
-        if ended or last:
-            text += watcher.push(characters.flush()) if not watcher.stopped else ""
         reason: FinishReason | None = (
             "stop" if watcher.stopped else "boundary" if ended else "length" if last else None
         )
@@ -128,7 +128,8 @@ def stream_pieces(
         yield Piece(text, (token,), time.perf_counter() - started, reason, *expected)
         if reason:
             return
-        allowed = logits = decoder.step(token)
+        logits = decoder.step(token)
+        may_follow = keeps_whole(tokenizer, characters.begun)
 
 
 def likeliest(
@@ -146,20 +147,36 @@ def likeliest(
 @lru_cache(maxsize=8)
 def begins_with_space(tokenizer: Tokenizer) -> np.ndarray:
     """Which tokens begin with a space, (n_vocab,) bool."""
-    return np.array(
-        [tokenizer.token_bytes(token).startswith(b" ") for token in range(tokenizer.n_vocab)]
-    )
+    tokens = range(tokenizer.n_vocab)
+    begins = np.array([tokenizer.token_bytes(token).startswith(b" ") for token in tokens])
+    return begins & keeps_whole(tokenizer, b"")
 
 
-def mask_first_token(
-    logits: np.ndarray, tokenizer: Tokenizer, prompt: str, starts_new_word: bool
-) -> np.ndarray:
-    """Logits (V,) after `prompt`, -inf for tokens that must not come first."""
+def may_come_first(tokenizer: Tokenizer, prompt: str, starts_new_word: bool) -> np.ndarray:
+    """Which tokens may follow `prompt`, (n_vocab,) bool."""
     if prompt.endswith(" "):
-        return np.where(begins_with_space(tokenizer), logits, -np.inf)
+        return begins_with_space(tokenizer)
     if starts_new_word and prompt and in_word(prompt[-1]):
-        return np.where(begins_no_word_part(tokenizer), logits, -np.inf)
-    return logits
+        return begins_no_word_part(tokenizer)
+    return keeps_whole(tokenizer, b"")
+
+
+@lru_cache(maxsize=256)
+def keeps_whole(tokenizer: Tokenizer, begun: bytes) -> np.ndarray:
+    """Which tokens may follow the first bytes of a character, (n_vocab,) bool.
+
+    All together they are UTF-8, or will be when a last character is complete.
+    """
+
+    def is_sound(token: bytes) -> bool:
+        try:
+            (begun + token).decode()
+        except UnicodeDecodeError as error:
+            # Decoding in pieces would let half a surrogate pass.
+            return error.reason == "unexpected end of data"
+        return True
+
+    return np.array([is_sound(tokenizer.token_bytes(token)) for token in range(tokenizer.n_vocab)])
 
 
 def in_word(character: str) -> bool:
@@ -171,8 +188,9 @@ def in_word(character: str) -> bool:
 def begins_no_word_part(tokenizer: Tokenizer) -> np.ndarray:
     """Which tokens do not continue a word, (n_vocab,) bool.
 
-    Their first character is whole and sound, and no letter, digit or combining mark.
+    Their first character is whole, and no letter, digit or combining mark.
     """
     decoders = (StreamingDecoder(tokenizer) for _ in range(tokenizer.n_vocab))
     texts = (decoder.push(token) for token, decoder in enumerate(decoders))
-    return np.array([text[:1] not in ("", "\ufffd") and not in_word(text[0]) for text in texts])
+    others = np.array([text[:1] not in ("", "\ufffd") and not in_word(text[0]) for text in texts])
+    return others & keeps_whole(tokenizer, b"")

@@ -156,6 +156,11 @@ class StreamingDecoder:
         """The characters that `token` completes, perhaps none."""
         return self._decoder.decode(self.tokenizer.token_bytes(token))
 
+    @property
+    def begun(self) -> bytes:
+        """Bytes of a character that the last token left unfinished, none mostly."""
+        return self._decoder.getstate()[0]
+
     def flush(self) -> str:
         """U+FFFD if the tokens ended inside a character; the decoder then starts anew."""
         rest = self._decoder.decode(b"", final=True)

@@ -14,7 +14,7 @@ from polishgen.bench import WindowDecoder, measure_decoding
 from polishgen.decoding import TorchDecoder
 from polishgen.errors import ParameterError
 from polishgen.evaluation import text_loss
-from polishgen.generate import StopWatcher, mask_first_token, stream_pieces
+from polishgen.generate import StopWatcher, may_come_first, stream_pieces
 from polishgen.introspection import read_tokens
 from polishgen.language_model import LanguageModel
 from polishgen.models import ARCHITECTURES
@@ -60,6 +60,15 @@ def text_of(pieces) -> str:
     return "".join(piece.text for piece in pieces)
 
 
+def begins_utf8(text: bytes) -> bool:
+    """Whether `text` is UTF-8, or would be if it went on."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"
+    return True
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_same_seed_same_text_and_streaming_changes_nothing(architecture):
     lm = byte_model(architecture)
@@ -79,12 +88,14 @@ def test_decoding_with_state_is_decoding_without(architecture):
     """Greedy tokens against reading the whole text anew for each of them."""
     lm = byte_model(architecture)
     pieces = lm.stream(PROMPT, max_new_tokens=80, temperature=0.0, starts_new_word=False)
-    tokens = [BYTES.boundary_id, *PROMPT.encode()]
+    tokens, text = [BYTES.boundary_id, *PROMPT.encode()], b""
     for piece in pieces:
         with torch.no_grad():
-            expected = lm.model(torch.tensor([tokens]))[0][0, -1].argmax().item()
+            ranked = lm.model(torch.tensor([tokens]))[0][0, -1].argsort(descending=True).tolist()
+        expected = next(t for t in ranked if begins_utf8(text + BYTES.token_bytes(t)))
         assert piece.token_ids == (expected,)
         tokens.append(expected)
+        text += BYTES.token_bytes(expected)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -118,9 +129,42 @@ def test_ends_at_the_boundary_and_at_the_length():
 def test_characters_come_whole():
     pieces = say("żółć 🐢!")
     assert [piece.text for piece in pieces if piece.text] == list("żółć 🐢!")
-    cut = say("ż".encode()[:1] + b"a")
-    assert text_of(cut) == "\ufffda"
-    assert text_of(say("aż", max_new_tokens=2)) == "a\ufffd"
+    assert text_of(say("aż", max_new_tokens=2)) == "a"
+    assert text_of(say("aż🐢", max_new_tokens=6)) == "aż"
+
+
+@given(st.integers(0, 2**31), st.sampled_from(["", "Kot", "Kot ", "🐢"]), st.floats(0.0, 2.0))
+@settings(max_examples=60, deadline=None)
+def test_whatever_a_model_says_is_utf8(seed, prompt, temperature):
+    """A model that says any byte at random writes whole characters alone."""
+    decoder = TorchDecoder(Anything(seed))
+    options = {"max_new_tokens": 50, "seed": seed, "temperature": temperature, "min_p": 0.0}
+    pieces = list(stream_pieces(decoder, AWKWARD, prompt, GenerationConfig(**options)))
+    ids = [piece.token_ids[0] for piece in pieces if piece.finish_reason != "boundary"]
+    written = AWKWARD.decode_bytes(ids)
+    assert begins_utf8(written)
+    text = written.decode(errors="ignore")
+    assert text_of(pieces) == (text[1:] if prompt.endswith(" ") else text)
+
+
+class Anything(torch.nn.Module):
+    """Logits drawn anew for every token."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def forward(self, tokens, state):
+        logits = torch.randn(1, tokens.shape[1], AWKWARD.n_vocab, generator=self.generator)
+        # Bytes of several characters' halves are as likely as all the letters.
+        logits[..., 128:256] += 1.0
+        return logits, state
+
+
+def test_what_cannot_follow_is_never_drawn_however_likely():
+    pieces = say("ż".encode()[:1] + b"a", temperature=0.0, max_new_tokens=2)
+    assert begins_utf8(BYTES.decode_bytes(token for piece in pieces for token in piece.token_ids))
 
 
 def test_a_space_at_the_end_of_the_prompt_is_the_first_tokens_own():
@@ -169,21 +213,19 @@ AWKWARD = Tokenizer.from_ranks(
     ],
 )
 def test_the_text_goes_on_with_a_new_word(prompt, masked):
-    logits = mask_first_token(np.zeros(AWKWARD.n_vocab), AWKWARD, prompt, starts_new_word=True)
-    for token, logit in enumerate(logits.tolist()):
-        text = AWKWARD.decode([token])
+    may = may_come_first(AWKWARD, prompt, starts_new_word=True).tolist()
+    free = may_come_first(AWKWARD, prompt, starts_new_word=False).tolist()
+    for token in range(AWKWARD.n_vocab):
+        text, sound = AWKWARD.decode([token]), begins_utf8(AWKWARD.token_bytes(token))
         # What ends inside its first character might become a letter.
         goes_on = text[0].isalnum() or unicodedata.combining(text[0]) or text[0] == "\ufffd"
-        assert (logit == 0) == (not masked or not goes_on), (token, text)
-    free = mask_first_token(np.zeros(AWKWARD.n_vocab), AWKWARD, prompt, starts_new_word=False)
-    assert not free.any()
+        assert may[token] == (sound and not (masked and goes_on)), (token, text)
+        assert free[token] == sound, (token, text)
 
 
 def test_a_space_at_the_end_of_the_prompt_counts_whatever_was_said_of_words():
     for starts_new_word in (True, False):
-        logits = np.zeros(AWKWARD.n_vocab)
-        logits = mask_first_token(logits, AWKWARD, "Ala ", starts_new_word)
-        allowed = np.isfinite(logits).nonzero()[0].tolist()
+        allowed = may_come_first(AWKWARD, "Ala ", starts_new_word).nonzero()[0].tolist()
         assert {AWKWARD.decode([t]) for t in allowed} == {" ", " kot", " \u0307"}
 
 
