@@ -862,7 +862,7 @@ def test_axe_finds_nothing(open_page: OpenPage, scheme: str, width: int):
 
 @pytest.mark.parametrize("tab", TABS)
 def test_nothing_jumps_while_a_tab_opens(open_page: OpenPage, tab: str):
-    for width in (1280, 820, 390):
+    for width in (820, 390):
         page = open_page("" if tab == "write" else tab, width=width)
         page.wait_for_load_state("networkidle")
         assert page.evaluate("window.shift") < 0.05, width
