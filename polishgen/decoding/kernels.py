@@ -117,23 +117,10 @@ def multiply_rows(matrix, layer, rows, x, y):
 def add_rows(matrix, layer, rows, amounts, y):
     """y (columns,) += amounts W[rows], for rows (n,) int32 and their amounts (n,) float32."""
     weights, scales = matrix.weights[layer], matrix.scales[layer]
-    count, columns = len(rows), weights.shape[1]
-    fours = count - count % 4
-    for j in range(0, fours, 4):
-        r0, r1, r2, r3 = rows[j], rows[j + 1], rows[j + 2], rows[j + 3]
-        a, b = amounts[j] * scales[r0], amounts[j + 1] * scales[r1]
-        c, d = amounts[j + 2] * scales[r2], amounts[j + 3] * scales[r3]
-        for i in range(columns):
-            y[i] += (
-                a * np.float32(weights[r0, i])
-                + b * np.float32(weights[r1, i])
-                + c * np.float32(weights[r2, i])
-                + d * np.float32(weights[r3, i])
-            )
-    for j in range(fours, count):
-        r0, a = rows[j], amounts[j] * scales[rows[j]]
-        for i in range(columns):
-            y[i] += a * np.float32(weights[r0, i])
+    for j in range(len(rows)):
+        r, amount = rows[j], amounts[j] * scales[rows[j]]
+        for i in range(len(y)):
+            y[i] += amount * np.float32(weights[r, i])
 
 
 @compiled
