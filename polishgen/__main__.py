@@ -16,7 +16,7 @@ from polishgen.bench import (
 )
 from polishgen.chorus import load_all
 from polishgen.command_line import add_options, command, given
-from polishgen.errors import PolishgenError
+from polishgen.errors import ParameterError, PolishgenError
 from polishgen.language_model import LanguageModel, load
 from polishgen.parameters import GenerationConfig
 
@@ -38,6 +38,8 @@ def generate(options: argparse.Namespace) -> None:
 def score(options: argparse.Namespace) -> None:
     """Prints how well each model predicts the text."""
     text = standard_input() if options.text == "-" else options.text
+    if options.revision and not options.model:
+        raise ParameterError("revision", options.revision, "left out unless --model is given")
     models = load_models(options.model, options.revision)
     print(f"{'model':<12} {'tokens':>7} {'perplexity':>11} {'bits/byte':>10}")
     for lm in models:
@@ -64,13 +66,17 @@ def models(options: argparse.Namespace) -> None:
 
 def bench(options: argparse.Namespace) -> None:
     """Prints how fast the models decode, or how the page holds up."""
+    chosen = given(options, BenchConfig)
+    if options.app and chosen:
+        name, value = next(iter(chosen.items()))
+        raise ParameterError(name, value, "left out with --app")
     if options.app:
         # Here, as it brings the page's packages.
         from polishgen.bench_app import app_table, measure_app
 
         print(app_table(measure_app()))
         return
-    config = BenchConfig(**given(options, BenchConfig))
+    config = BenchConfig(**chosen)
     torch.set_num_threads(config.threads)
     if options.sparsity:
         print(sparsity_table(measure_sparsity(config.tokens)))
@@ -105,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser("polishgen", description="Small Polish language models.")
     commands = top.add_subparsers(dest="command", required=True)
     model_help = 'a bundled name, "chorus" (all bundled), a folder, or "user/repo" on the Hub'
-    several = model_help + "; may be given several times (all bundled models)"
+    several = model_help + "; may be given several times (all bundled models, and the chorus)"
 
     make = commands.add_parser("generate", help="continue a text")
     make.add_argument(
@@ -125,12 +131,13 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("models", help="the bundled models").set_defaults(run=models)
 
     speed = commands.add_parser("bench", help="decoding speed, with state and without")
-    speed.add_argument("--model", action="append", help=several)
-    add_options(speed, BenchConfig)
-    speed.add_argument(
+    subject = speed.add_mutually_exclusive_group()
+    subject.add_argument("--model", action="append", help=several)
+    subject.add_argument(
         "--sparsity", action="store_true", help="BDH instead, with fewer and fewer neurons active"
     )
-    speed.add_argument("--app", action="store_true", help="measure the page instead")
+    subject.add_argument("--app", action="store_true", help="measure the page instead")
+    add_options(speed, BenchConfig)
     speed.set_defaults(run=bench)
     return top
 

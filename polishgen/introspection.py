@@ -43,9 +43,10 @@ class ReadToken:
 
 
 def read_tokens(lm: LanguageModel, text: str, n_alternatives: int = 8) -> Iterator[ReadToken]:
-    """How `lm` reads `text`, at least one character long: the texts joined make it up again.
+    """How `lm` reads `text`, of one visible character at least.
 
-    It is read a chunk at a time, as tokens are asked for. Lone surrogates come back as U+FFFD.
+    The tokens' texts joined are the text as `normalise` makes it. It is read a chunk at a time, as
+    tokens are asked for.
     """
     n_alternatives = check(
         "n_alternatives", n_alternatives, number(int, ge=1, le=lm.tokenizer.n_vocab)
@@ -91,7 +92,8 @@ def whole_characters(lm: LanguageModel, tokens: Sequence[int]) -> list[tuple[lis
 def memory_weights(lm: LanguageModel, tokens: Sequence[int]) -> Tensor:
     """What of each token the model's memory gives it as it reads the last one, of 1 or more.
 
-    (n_layers, n_heads, T) shares for the last T `tokens`, all that the model remembers of them:
+    (n_layers, n_heads, T) shares for the last T `tokens`, as many as the model's memory holds (the
+    Transformer's is one window of context_length - 1):
     - Transformer: attention weights, which sum to 1 over the tokens.
     - BDH: a token's part in a = ρ x, what the last token's x reads from the synapses: the length
       along a of what that token wrote there, as a share of a's own. Sums to 1, parts may be

@@ -118,6 +118,8 @@ class LanguageModel:
             return "".join(piece.text for piece in self.stream(prompt, **options))
         if not isinstance(prompt, Sequence) or isinstance(prompt, bytes | bytearray):
             raise ParameterError("prompt", prompt, "a str or a sequence of str")
+        if options.get("decoder") is not None:
+            raise ParameterError("decoder", options["decoder"], "None with several prompts")
         streams = [self.stream(single, **options) for single in prompt]
         return ["".join(piece.text for piece in pieces) for pieces in streams]
 
@@ -142,7 +144,7 @@ class LanguageModel:
     def text_tokens(self, text: str) -> list[int]:
         """Tokens of a text to be read, normalised; `ParameterError` if it is empty or too long."""
         check("text", text, TEXT)
-        if not (normalised := normalise(text)):
+        if not (normalised := normalise(text)).strip():
             raise ParameterError("text", text, "at least one visible character long")
         return self.tokenizer.encode(normalised)
 

@@ -146,6 +146,8 @@ def in_words(schema: dict[str, Any], plural: bool = False) -> str:
         most = f"at most {schema['maxItems']} " if "maxItems" in schema else ""
         return f"a list of {most}{in_words(schema['items'], plural=True)}"
     words = NOUNS[schema["type"]][plural]
+    if isinstance(values := schema.get("additionalProperties"), dict):
+        words += f" of {in_words(values, plural=True)}"
     if "exclusiveMinimum" in schema:
         words += f" above {schema['exclusiveMinimum']:g}"
     if "minimum" in schema:

@@ -12,13 +12,13 @@ import numpy as np
 from polishgen.errors import PolishgenError
 from polishgen.parameters import SamplingConfig
 
-DEFAULT_SAMPLING = SamplingConfig()
+DEFAULT_SAMPLING, DEFAULT_PRESET = SamplingConfig(), "balanced"
 # A threshold relative to the likeliest token lets a word begin in many ways and end in few: of as
 # many real words it makes more various texts than top-p does.
 # "report" is what the report did: draw from the model's distribution as it is.
 SAMPLING_PRESETS: dict[str, SamplingConfig] = {
     "careful": SamplingConfig(temperature=0.7, min_p=0.05),
-    "balanced": DEFAULT_SAMPLING,
+    DEFAULT_PRESET: DEFAULT_SAMPLING,
     "wild": SamplingConfig(temperature=1.2, min_p=0.02),
     "report": SamplingConfig(temperature=1.0, min_p=0.0),
 }
@@ -54,7 +54,7 @@ def candidates(
         logits = np.where(seen, np.where(logits < 0, logits * penalty, logits / penalty), logits)
     top = logits.max()
     if not math.isfinite(top):
-        raise PolishgenError("the model's logits are not finite: its weights are damaged")
+        raise PolishgenError("the logits are not finite: the model's weights are damaged")
     if config.temperature == 0.0:
         return logits.argmax(keepdims=True), np.ones(1)
     logits -= top
@@ -79,8 +79,8 @@ def candidates(
 
 
 def keep_top_k(weights: np.ndarray, k: int) -> np.ndarray:
-    """Which of `weights` (n,) are the k largest or tie with the last of them; 0 keeps all."""
-    if not 0 < k < len(weights):
+    """Which of `weights` (n,) are the k largest or tie with the last of them."""
+    if k >= len(weights):
         return np.ones(len(weights), bool)
     return weights >= np.partition(weights, -k)[-k]
 
@@ -90,8 +90,6 @@ def keep_top_p(weights: np.ndarray, p: float) -> np.ndarray:
 
     Of equally likely ones at the border those that come first stay. At least one stays.
     """
-    if p >= 1.0:
-        return np.ones(len(weights), bool)
     total = weights.sum()
     # Weights this small are less than 1 - p all together: the nucleus is found without them.
     descending = np.sort(weights[weights > total * ((1.0 - p) / len(weights))])[::-1]

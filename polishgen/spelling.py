@@ -15,7 +15,7 @@ from pathlib import Path
 # Words by frequency, the most frequent line first; those of the last line stay as they are and are
 # never what another means. `training.corpus.lexicon` writes it.
 LEXICON = Path(__file__).parent / "lexicon.txt"
-PLAIN = str.maketrans("ąćęłńóśźż", "acelnoszz")
+PLAIN = str.maketrans("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ", "acelnoszzACELNOSZZ")
 WORD = re.compile(r"[^\W\d_]+")
 # Shorter words are left alone.
 SHORTEST = 3

@@ -13,14 +13,16 @@ from training.export import stages_of
 BYTES = Tokenizer.from_ranks({bytes([value]): value for value in range(256)})
 
 
-def saved(path, model: str, seed: int, stages: int):
+def saved(path, model: str, seed: int, stages: int, **changes):
     """A checkpoint folder of random weights that some stages have made."""
     torch.manual_seed(seed)
     metrics = {
         "training_tokens": 10 * stages,
+        "bits_per_byte": 1.0,
         "stages": [{"command": "train", "steps": 1, "tokens": 10, "seconds": 2.0}] * stages,
     }
-    save_checkpoint(path, narrow_model(model, vocab_size=BYTES.n_vocab), BYTES, metrics=metrics)
+    network = narrow_model(model, vocab_size=BYTES.n_vocab, **changes)
+    save_checkpoint(path, network, BYTES, metrics=metrics)
     return path
 
 
@@ -38,7 +40,10 @@ def test_every_weight_lies_between(model, tmp_path):
     assert metrics["training_tokens"] == 20
     *_, stage = stages_of(metrics)
     assert len(stages_of(metrics)) == 3
-    assert stage["tokens"] == 0 and stage["command"].endswith(f"{before} {after} --share 0.25")
+    command = f"python -m training.average {before} {after} --share 0.25 --out {out}"
+    assert stage["tokens"] == 0 and stage["command"] == command
+    # What was measured was measured of other weights.
+    assert "bits_per_byte" not in metrics
     assert (out / "training_log.csv").read_text() == "step\n1\n"
 
 
@@ -53,7 +58,12 @@ def test_the_ends_are_the_checkpoints_themselves(tmp_path):
 
 def test_what_does_not_fit_is_refused(tmp_path):
     before, after = saved(tmp_path / "a", "gru", 1, 1), saved(tmp_path / "b", "bdh", 2, 2)
-    with pytest.raises(PolishgenError, match="sizes or tokenizer"):
+    with pytest.raises(PolishgenError, match="holds a gru, not a bdh"):
+        average(before, after, tmp_path / "out", AverageConfig())
+    # As many weights, shared out among other heads.
+    before = saved(tmp_path / "c", "transformer", 2, 2, n_heads=2)
+    after = saved(tmp_path / "d", "transformer", 2, 2, n_heads=1)
+    with pytest.raises(PolishgenError, match="n_heads 2, not 1"):
         average(before, after, tmp_path / "out", AverageConfig())
     with pytest.raises(ParameterError, match="share"):
         AverageConfig(share=1.5)

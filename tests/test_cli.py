@@ -89,6 +89,19 @@ def test_bad_values_are_one_line(options, said, folder, capsys):
     assert error.startswith("error: ") and said in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["score", "Ala", "--revision", "v1"], "revision='v1'"),
+        (["bench", "--app", "--tokens", "9"], "tokens=9"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(options, said, capsys):
+    assert main(options) == 2
+    error = capsys.readouterr().err
+    assert said in error and "must be left out" in error
+
+
 def test_unknown_model_is_one_line(capsys):
     assert main(["generate", "--model", "lstm"]) == 2
     assert "model='lstm'" in capsys.readouterr().err

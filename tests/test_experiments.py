@@ -198,6 +198,8 @@ def test_tiny_trials_from_data_to_table(base, tmp_path, monkeypatch, capsys):
         assert row[3] == ("60" if row[1] == "rows-2" else "30")
         assert float(row[6]) == pytest.approx(bits[row[1]], abs=5e-4)
         assert float(row[7]) == pytest.approx(bits[row[1]] - bits["recipe"], abs=5e-4)
+    assert trials.main([*arguments, "--tokens", "3840", "--only", "still"]) == 2
+    assert "holds a run of 30 steps, not 60" in capsys.readouterr().err
     assert trials.main([*arguments, "--tokens", "0"]) == 2
     assert "tokens=0" in capsys.readouterr().err
 

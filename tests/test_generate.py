@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polishgen.bench import WindowDecoder, measure_decoding
-from polishgen.decoding import TorchDecoder
+from polishgen.decoding import TorchDecoder, make_decoder
 from polishgen.errors import ParameterError
 from polishgen.evaluation import text_loss
 from polishgen.generate import StopWatcher, may_come_first, stream_pieces
@@ -117,6 +117,8 @@ def test_several_prompts_each_get_what_they_would_get_alone():
     together = lm.generate(prompts, max_new_tokens=20, seed=3)
     assert together == [lm.generate(prompt, max_new_tokens=20, seed=3) for prompt in prompts]
     assert lm.generate([], seed=3) == []
+    with pytest.raises(ParameterError, match="decoder"):
+        lm.generate(prompts, decoder=make_decoder(lm.model))
 
 
 def test_ends_at_the_boundary_and_at_the_length():
@@ -340,7 +342,7 @@ def test_whole_numbers_of_any_type_are_taken_everywhere(five):
 
 
 def test_score_refuses_nothing_and_no_text():
-    for text in ("", None, 3):
+    for text in ("", "   ", "\n\ud800", None, 3):
         with pytest.raises(ParameterError, match="text"):
             byte_model("gru").score(text)
 

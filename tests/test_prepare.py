@@ -61,7 +61,9 @@ def source(tmp_path) -> str:
 
 
 def config_for(source: str, out: Path, **changes) -> PrepareConfig:
-    return PrepareConfig(source=source, out=str(out), **({"vocab_size": 600, "typed": 0} | changes))
+    return PrepareConfig(
+        source=source, out=str(out), **({"vocab_size": 600, "typed_share": 0} | changes)
+    )
 
 
 def texts_in(path: Path) -> list[str]:
@@ -296,7 +298,7 @@ def kinds(tmp_path_factory) -> Path:
             out=str(folder / "out"),
             vocab_size=600,
             variants=2,
-            typed=0.5,
+            typed_share=0.5,
         )
     )
     return folder / "out"
@@ -472,6 +474,15 @@ def test_a_folder_without_a_summary_is_no_corpus(tmp_path):
         PolishgenError, match=r"not a prepared corpus: run `python -m training\.pre"
     ):
         load_summary(tmp_path)
+
+
+@pytest.mark.parametrize("tokenizer", ["polish", "tokenizer.tiktoken"])
+def test_a_vocabulary_has_room_for_every_byte(source, tmp_path, tokenizer):
+    prepare(config_for(source, tmp_path / "a", vocab_size=261))
+    if tokenizer != "polish":
+        tokenizer = str(tmp_path / "a" / tokenizer)
+    with pytest.raises(ParameterError, match=r"vocab_size=260 .* a whole number from 261"):
+        prepare(config_for(source, tmp_path / "b", vocab_size=260, tokenizer=tokenizer))
 
 
 def test_a_prepared_folder_is_replaced_only_when_told(source, tmp_path):

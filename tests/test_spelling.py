@@ -66,7 +66,7 @@ def test_words_that_exist_are_kept_for_what_they_are():
     counts = lexicon.Counter(
         {"książę": 500, "książe": 20, "maja": 6, "mają": 900, "żółw": 9, "zolw": 8, "kmicic": 7}
     )
-    known = lexicon.lexicon(counts, fewest=5)
+    known = lexicon.lexicon(counts, min_count=5)
     assert known["książę"] == 500 and "książe" not in known
     # May's own form is a word, however rare beside the verb.
     assert known["mają"] == 900 and "maja" in known

@@ -23,7 +23,7 @@ from training import bench
 from training.config import TrainingConfig
 from training.export import command_of, earlier_log
 from training.prepare import PrepareConfig, prepare
-from training.state import load_state
+from training.state import load_state, saved_states
 from training.train import Run, main, parse_arguments
 
 ROOT = Path(__file__).parent.parent
@@ -200,7 +200,7 @@ def test_starts_from_a_checkpoint_and_keeps_the_record_of_its_stages(tiny_corpus
         "gru", tiny_corpus, tmp_path / "no", init_from=first / "checkpoint", model_options=wider
     )
     assert main(refused) == 2
-    assert "do not fit this model" in capsys.readouterr().err
+    assert "hidden_size 24, not 32" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -300,6 +300,54 @@ def test_gradient_accumulation_equals_the_larger_batch(tiny_corpus, tmp_path):
         assert torch.allclose(a[name], b[name], atol=2e-4, rtol=1e-3), name
 
 
+def test_what_a_model_adds_to_its_gradients_is_accumulated_as_the_loss_is(tiny_corpus, tmp_path):
+    """BDH's penalty: two passes over one batch make the step that one pass makes."""
+    penalty = {"activity_penalty": 100.0, "activity_target": 0.0}
+    options = {"model_options": json.dumps(NARROW["bdh"] | penalty), "warmup_steps": 0}
+    ends = []
+    for passes in (1, 2):
+        line = arguments(
+            "bdh", tiny_corpus, tmp_path, gradient_accumulation_steps=passes, **options
+        )
+        config, _ = parse_arguments([*line, "--gradient-clip", "0", "--optimizer", "adamw"])
+        AcceleratorState._reset_state()
+        run = Run(config, tmp_path)
+        batch = run.batches.batch(0)
+        object.__setattr__(run.batches, "batch", lambda *_, batch=batch: batch)
+        gradients = []
+        run.optimizers[0].step = lambda run=run, gradients=gradients: gradients.append(
+            [p.grad.clone() for p in run.model.parameters()]
+        )
+        run.train_step()
+        ends.append(gradients[-1])
+    for one, two in zip(*ends, strict=True):
+        assert torch.allclose(one, two, rtol=1e-4, atol=1e-7)
+
+
+def test_a_resumed_run_goes_on_with_its_mean_loss(tiny_corpus, tmp_path):
+    line = arguments("gru", tiny_corpus, tmp_path / "run", max_steps=20, eval_interval=1000)
+    assert main(line) == 0
+    config, options = parse_arguments([*line, "--resume"])
+    run = Run(config, options.run)
+    run.restore(saved_states(options.run / "states"))
+    rows = list(csv.DictReader((options.run / "training_log.csv").open()))
+    assert run.train_loss == pytest.approx(float(rows[-1]["train_loss"]), rel=1e-4)
+
+
+def test_options_that_would_be_ignored_or_taken_amiss_are_refused(tiny_corpus, tmp_path, capsys):
+    for name, value, allowed in (
+        ("model_options", '{"vocab_size": 100}', "any of embedding_size, hidden_size"),
+        ("model_options", '{"preset": "report"}', "any of embedding_size, hidden_size"),
+        ("mix", '{"tale": -1}', "a JSON object of numbers from 0 to 1000"),
+        ("mix", '{"novel": 0}', "at least one window"),
+    ):
+        assert main(arguments("gru", tiny_corpus, tmp_path / "no", **{name: value})) == 2
+        assert allowed in capsys.readouterr().err
+    random = arguments("gru", tiny_corpus, tmp_path / "no", mix='{"novel": 2}', sampling="random")
+    assert main(random) == 2
+    assert "mix={'novel': 2.0}" in capsys.readouterr().err
+
+
 def test_errors_are_one_line_and_nothing_is_overwritten(tiny_corpus, tmp_path, capsys):
     run = arguments("gru", tiny_corpus, tmp_path / "run", max_steps=2)
     assert main([*run, "--resume"]) == 2
@@ -373,7 +421,9 @@ def test_resume_refuses_another_corpus_and_another_tokenizer(
     stopped_run, tiny_corpus, tmp_path, capsys
 ):
     source = str(tiny_corpus.parent / "invented.jsonl")
-    prepare(PrepareConfig(source=source, out=str(tmp_path / "typed"), vocab_size=320, typed=1))
+    prepare(
+        PrepareConfig(source=source, out=str(tmp_path / "typed"), vocab_size=320, typed_share=1)
+    )
     assert main(resumed(stopped_run, "--data", str(tmp_path / "typed"))) == 2
     assert re.search(r"was made with corpus \w+, this run has", capsys.readouterr().err)
     other = with_other_tokenizer(tiny_corpus, tmp_path / "other")

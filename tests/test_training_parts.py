@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polishgen.errors import CheckpointError, ParameterError
+from polishgen.evaluation import NO_TARGET
 from polishgen.models import build_model, preset_config
 from training.config import RECIPES, TrainingConfig
-from training.data import IGNORED, Batches, mark_unlearned, without_marks
+from training.data import Batches, mark_unlearned, without_marks
 from training.launch import WORLD_SIZES, missing_processes, processes_asked_for
 from training.loss import ROWS_AT_ONCE, next_token_loss
 from training.muon import Muon, orthogonalise
@@ -147,7 +148,7 @@ def test_marked_tokens_are_read_and_not_learned(dtype):
         assert inputs.min() >= 1 and inputs.max() <= 1000
         after = inputs + 1
         skipped = (after > 100) & (after <= 200)
-        assert (targets == torch.where(skipped, IGNORED, after)).all()
+        assert (targets == torch.where(skipped, NO_TARGET, after)).all()
         marked += skipped.sum().item()
     assert marked > 50
 
@@ -199,7 +200,7 @@ def test_training_loss_is_the_cross_entropy_with_its_gradient(dtype, rows):
     logits = (5 * torch.randn(1, rows, 300)).to(dtype).requires_grad_()
     targets = torch.randint(0, 300, (1, rows))
     # What is marked does not count.
-    targets[0, 1 : rows // 2] = IGNORED
+    targets[0, 1 : rows // 2] = NO_TARGET
     exact = logits.detach().double().requires_grad_()
     expected = torch.nn.functional.cross_entropy(exact.flatten(0, 1), targets.flatten())
     (2.5 * expected).backward()

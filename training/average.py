@@ -17,8 +17,8 @@ from polishgen.command_line import add_options, command
 from polishgen.errors import PolishgenError
 from polishgen.files import write_bytes
 from polishgen.parameters import Float, Record
-from training.config import as_options
-from training.export import stages_of
+from training.config import as_options, check_alike
+from training.export import PROVENANCE, from_here, stages_of
 
 
 class AverageConfig(Record):
@@ -30,20 +30,21 @@ class AverageConfig(Record):
 def average(before: Path, after: Path, out: Path, config: AverageConfig) -> None:
     """Writes the checkpoint between two others; its record is AFTER's, with this as a last stage.
 
-    `PolishgenError` for two that have not the same sizes and tokenizer.
+    `PolishgenError` for two that have not the same configuration and tokenizer.
     """
     start, end = load_checkpoint(before), load_checkpoint(after)
     first, last = start.model.state_dict(), end.model.state_dict()
-    sizes = [{name: weight.shape for name, weight in w.items()} for w in (first, last)]
-    if sizes[0] != sizes[1] or start.tokenizer.digest != end.tokenizer.digest:
-        raise PolishgenError(f"{before} and {after} differ in sizes or tokenizer")
+    check_alike(before, start.model.config, end.model.config)
+    if first.keys() != last.keys() or start.tokenizer.digest != end.tokenizer.digest:
+        raise PolishgenError(f"{before} and {after} differ in weights or tokenizer")
     for name, weight in last.items():
         weight.copy_(first[name].float().lerp(weight.float(), config.share))
-    paths = shlex.join(str(path) for path in (before, after))
-    options = shlex.join(as_options(dict(config)))
+    paths = shlex.join(from_here(path) for path in (before, after))
+    options = shlex.join(as_options({**dict(config), "out": from_here(out)}))
     stage = {"command": f"python -m training.average {paths} {options}", "tokens": 0, "seconds": 0}
-    stages = [*stages_of(end.metrics), stage]
-    save_checkpoint(out, end.model, end.tokenizer, metrics=end.metrics | {"stages": stages})
+    metrics = {name: end.metrics[name] for name in PROVENANCE if name in end.metrics}
+    metrics["stages"] = [*stages_of(end.metrics), stage]
+    save_checkpoint(out, end.model, end.tokenizer, metrics=metrics)
     log = after / LOG_FILE
     if log.is_file():
         write_bytes(out / LOG_FILE, log.read_bytes())

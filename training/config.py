@@ -2,15 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from polishgen.errors import ParameterError, PolishgenError
 from polishgen.files import write_json
-from polishgen.models import ModelConfig, preset_config
+from polishgen.models import MODELS, ModelConfig, preset_config
 from polishgen.parameters import Float, Int, Record, number
+from training.corpus.summary import DEFAULT_FOLDER
 
+CONFIG_FILE = "training.json"
 Steps = number(int, ge=1, le=10**9)
 Rate = number(float, ge=0, le=1)
 
@@ -31,7 +33,7 @@ class TrainingConfig(Record):
 
     model: str = Field(description="architecture to train")
     preset: str = Field("compact", description="sizes and recipe to start from")
-    data: str = Field("runs/data/polish8k", description="folder made by training.prepare")
+    data: str = Field(DEFAULT_FOLDER, description="folder made by training.prepare")
     max_steps: Steps = Field(2000, description="optimizer steps in all")
     micro_batch_size: Steps = Field(8, description="sequences per device and forward pass")
     sequence_length: Int = Field(
@@ -52,7 +54,9 @@ class TrainingConfig(Record):
     )
     learning_rate: Rate = Field(3e-3, description="learning rate of AdamW")
     matrix_learning_rate: Rate = Field(0.02, description="learning rate of Muon")
-    weight_decay: Rate = Field(0.0, description="decoupled weight decay of matrices and tables")
+    weight_decay: Rate = Field(
+        0.0, description="decoupled weight decay of matrices, embedding and output layer"
+    )
     beta2: Float = Field(
         0.95, ge=0, le=0.99999, description="AdamW's β₂, for the average of squared gradients"
     )
@@ -81,7 +85,7 @@ class TrainingConfig(Record):
     init_from: str = Field(
         "", description="checkpoint folder whose weights to start from, with a new optimizer"
     )
-    mix: dict[str, Annotated[Float, Field(ge=0, le=1000)]] = Field(
+    mix: dict[str, number(float, ge=0, le=1000)] = Field(
         {},
         description="JSON: how often an epoch reads each genre (other for none), 1 if not named",
     )
@@ -98,6 +102,24 @@ class TrainingConfig(Record):
     model_options: dict[str, Any] = Field(
         {}, description="JSON: fields of the model's own configuration to change"
     )
+
+    @model_validator(mode="after")
+    def check_model_options(self) -> "TrainingConfig":
+        """Only the tokenizer decides on the vocabulary."""
+        config, _ = MODELS.get(self.model, (None, None))
+        known = [name for name in config.model_fields if name != "vocab_size"] if config else ()
+        if config and self.model_options.keys() - set(known):
+            raise ParameterError(
+                "model_options", self.model_options, "a JSON object of any of " + ", ".join(known)
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_mix(self) -> "TrainingConfig":
+        """Windows drawn anywhere follow no mix."""
+        if self.mix and self.sampling != "epochs":
+            raise ParameterError("mix", self.mix, "empty with sampling='random'")
+        return self
 
     @model_validator(mode="after")
     def check_state_can_be_carried(self) -> "TrainingConfig":
@@ -148,6 +170,28 @@ class TrainingConfig(Record):
             if isinstance(error, ParameterError):
                 raise
             raise PolishgenError(f"{path} is damaged: {error}") from error
+
+
+# Fields of a model's configuration in which weights may be taken on by another.
+FREE = (
+    "context_length",
+    "dropout",
+    "half_lives",
+    "activity_penalty",
+    "activity_target",
+    "residual_scalars",
+)
+
+
+def check_alike(checkpoint: Path, theirs: ModelConfig, ours: ModelConfig) -> None:
+    """`PolishgenError` if a checkpoint's weights mean something else in a model like `ours`."""
+    if theirs.architecture != ours.architecture:
+        raise PolishgenError(
+            f"{checkpoint} holds a {theirs.architecture}, not a {ours.architecture}"
+        )
+    for name, value in ours:
+        if name not in FREE and getattr(theirs, name) != value:
+            raise PolishgenError(f"{checkpoint} has {name} {getattr(theirs, name)}, not {value}")
 
 
 def as_options(values: dict[str, Any]) -> list[str]:

@@ -4,7 +4,9 @@ Nothing is kept between steps, so a resumed run reads exactly what it would have
 split over processes holds exactly the rows of the same batch in one.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,8 @@ import torch
 from torch import Tensor
 
 from polishgen.errors import ParameterError
+from polishgen.evaluation import NO_TARGET
 from training.corpus.summary import Summary, load_summary
-
-# A target that the loss skips, as in PyTorch.
-IGNORED = -100
 
 
 def mark_unlearned(tokens: np.ndarray) -> None:
@@ -81,6 +81,8 @@ class Batches:
                 self.rows * span,
                 f"below the corpus's {len(self.tokens)} tokens",
             )
+        if self.sampling == "epochs" and not self.spans_per_epoch:
+            raise ParameterError("mix", self.mix, "one that reads at least one window")
 
     def offsets(self, step: int) -> np.ndarray:
         """Start of each row of step `step` in the stream, (rows,)."""
@@ -96,12 +98,25 @@ class Batches:
 
     def shuffled_offsets(self, step: int) -> np.ndarray:
         places = np.arange(step * self.rows, (step + 1) * self.rows)
-        spans = len(self.epoch_starts(0))
         starts = np.empty(self.rows, dtype=np.int64)
-        for epoch in np.unique(places // spans):
-            mine = places // spans == epoch
-            starts[mine] = self.epoch_starts(int(epoch))[places[mine] % spans]
+        for epoch in np.unique(places // self.spans_per_epoch):
+            mine = places // self.spans_per_epoch == epoch
+            starts[mine] = self.epoch_starts(int(epoch))[places[mine] % self.spans_per_epoch]
         return starts
+
+    def readings(self) -> Iterator[tuple[int, int, int]]:
+        """Each reading of a region in an epoch: first token, spans there, how many are read."""
+        for genre, (first, length) in (self.regions or {"": (0, len(self.tokens))}).items():
+            spans = (length - 1) // (self.length * self.bptt_windows) - 1
+            left = (self.mix or {}).get(genre, 1.0)
+            while left > 0 and spans > 0:
+                yield first, spans, round(min(left, 1.0) * spans)
+                left -= 1.0
+
+    @cached_property
+    def spans_per_epoch(self) -> int:
+        """How many spans an epoch reads."""
+        return sum(read for _, _, read in self.readings())
 
     def epoch_starts(self, epoch: int) -> np.ndarray:
         """Starts of an epoch's spans in the order in which they are read, (spans,)."""
@@ -110,24 +125,20 @@ class Batches:
             random = np.random.default_rng((self.seed, epoch))
             span = self.length * self.bptt_windows
             starts = []
-            for genre, (first, length) in (self.regions or {"": (0, len(self.tokens))}).items():
-                spans = (length - 1) // span - 1
-                left = (self.mix or {}).get(genre, 1.0)
-                while left > 0 and spans > 0:
-                    order = random.permutation(spans)[: round(min(left, 1.0) * spans)]
-                    starts.append(first + random.integers(0, span) + order * span)
-                    left -= 1.0
+            for first, spans, read in self.readings():
+                order = random.permutation(spans)[:read]
+                starts.append(first + random.integers(0, span) + order * span)
             self.order[epoch] = random.permutation(np.concatenate(starts))
         return self.order[epoch]
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
         """Inputs and targets (rows / world, length) int64 of step `step` for process `rank`.
 
-        Targets that are not to be learned are `IGNORED`.
+        Targets that are not to be learned are `NO_TARGET`.
         """
         share = self.rows // world
         starts = self.offsets(step)[rank * share : (rank + 1) * share]
         window = np.stack([self.tokens[s : s + self.length + 1] for s in starts])
         ids = without_marks(window)
-        targets = np.where(ids == window, ids, IGNORED)
+        targets = np.where(ids == window, ids, NO_TARGET)
         return torch.from_numpy(ids)[:, :-1], torch.from_numpy(targets)[:, 1:]

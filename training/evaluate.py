@@ -21,7 +21,8 @@ from polishgen.errors import PolishgenError
 from polishgen.files import write_json
 from polishgen.introspection import active_shares
 from polishgen.language_model import CHORUS, LanguageModel, load
-from polishgen.sampling import SAMPLING_PRESETS
+from polishgen.sampling import DEFAULT_PRESET, SAMPLING_PRESETS
+from training.corpus.summary import DEFAULT_FOLDER
 from training.measures.compressors import compressor_rows
 from training.measures.held_out import (
     MAIN_KIND,
@@ -59,7 +60,6 @@ MIN_WORDS = 2000
 SPEED_TEXTS = 3
 # Of held-out text, for the shares of BDH's neurons that are active.
 ACTIVITY_TOKENS = 4096
-DEFAULT_PRESET = "balanced"
 
 # What a set of samples is of: a genre (None: without its control code) and a sampling preset.
 SetName = tuple[str | None, str]
@@ -216,9 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--models", nargs="+", help="names or folders (all that are bundled, and the chorus)"
     )
-    parser.add_argument(
-        "--data", default="runs/data/polish8k", help="prepared corpus (%(default)s)"
-    )
+    parser.add_argument("--data", default=DEFAULT_FOLDER, help="prepared corpus (%(default)s)")
     parser.add_argument(
         "--keep-loss",
         action="store_true",
@@ -229,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_freed_memory()
     models = [load(name) for name in options.models] if options.models else load_all()
     evaluate(models, read_corpus(options.data), options.keep_loss)
-    if any(lm.folder is None or lm.folder.parent == BUNDLED for lm in models):
+    if any(lm.folder is None or lm.folder.resolve().parent == BUNDLED.resolve() for lm in models):
         write_readme(README)
 
 

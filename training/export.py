@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from polishgen.checkpoint import LOG_FILE, METRICS_FILE, read_json, save_checkpoint
 from polishgen.command_line import command
 from polishgen.models import parameter_count
-from training.config import RECIPES, TrainingConfig, as_options
+from training.config import CONFIG_FILE, RECIPES, TrainingConfig, as_options
 from training.log import LOG_COLUMNS, read_log, write_log
 
 if TYPE_CHECKING:
@@ -41,33 +41,49 @@ def stages_of(metrics: dict) -> list[dict]:
     ]
 
 
-def command_of(config: TrainingConfig) -> str:
+def from_here(path: str | Path) -> str:
+    """A path as seen from the working folder."""
+    return str(path).removeprefix(f"{Path.cwd()}/")
+
+
+def command_of(config: TrainingConfig, processes: int = 1) -> str:
     """The command line that makes a run of `config`, with paths as seen from the working folder."""
     recipe = RECIPES[config.model, config.preset]
-    here = f"{Path.cwd()}/"
-    config = config.replace(
-        data=config.data.removeprefix(here), init_from=config.init_from.removeprefix(here)
-    )
+    config = config.replace(data=from_here(config.data), init_from=from_here(config.init_from))
     changed = {name: value for name, value in config if value != getattr(recipe, name)}
     chosen = {"model": config.model, "preset": config.preset, **changed}
-    return f"python -m training.train {shlex.join(as_options(chosen))}"
+    start = f"accelerate launch --num_processes {processes}" if processes > 1 else "python"
+    return f"{start} -m training.train {shlex.join(as_options(chosen))}"
+
+
+# What `export_run` says of a checkpoint; the rest of metrics.json is measured afterwards.
+PROVENANCE = (
+    "parameters",
+    "training_tokens",
+    "training_seconds",
+    "stages",
+    "corpus",
+    "training",
+)
 
 
 def number_or_none(value: float) -> float | None:
-    """NaN, of a genre that the corpus does not hold out, as JSON's null."""
+    """NaN, of what was not measured, as JSON's null."""
     return None if math.isnan(value) else value
 
 
 def export_run(run: "Run", folder: Path) -> None:
     """Writes the checkpoint folder, the weights as bfloat16."""
+    # Evaluated at this very step, or at none.
+    row = run.log[-1] if run.log[-1]["step"] == run.step else {}
     stage = {
-        "command": command_of(run.config),
+        "command": command_of(run.config, run.accelerator.num_processes),
         "steps": run.step,
         "tokens": run.tokens,
         "seconds": run.elapsed,
         "corpus": run.corpus.summary.digest,
-        "excerpt_bits_per_byte": number_or_none(run.log[-1]["val_bits_per_byte"]),
-        "excerpt_tale_bits_per_byte": number_or_none(run.log[-1]["tale_bits_per_byte"]),
+        "excerpt_bits_per_byte": number_or_none(row.get("val_bits_per_byte", math.nan)),
+        "excerpt_tale_bits_per_byte": number_or_none(row.get("tale_bits_per_byte", math.nan)),
     }
     stages = [*run.stages, stage]
     with run.averaged() as model:
@@ -122,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path, help="folder of the run, which may still be going")
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
     options = parser.parse_args(arguments)
-    config = TrainingConfig.load(options.run / "training.json")
+    config = TrainingConfig.load(options.run / CONFIG_FILE)
     export_run(start_or_resume(config, options.run, resume=True), options.out)
 
 

@@ -18,13 +18,13 @@ from polishgen.checkpoint import BUNDLED, LOG_FILE
 from polishgen.files import write_bytes
 from polishgen.language_model import LanguageModel, load
 from polishgen.models import TITLES
-from polishgen.sampling import SAMPLING_PRESETS, describe
+from polishgen.sampling import DEFAULT_SAMPLING, SAMPLING_PRESETS, describe
 from training.log import read_log
+from training.measures.samples import FIRST_SEED, first_sample
 from training.readme import KINDS, share_cell, stage_cells, table, text_block
 
 CARD_FILE = "README.md"
 CURVE_FILE = "training_curve.png"
-FIRST_SEED = 0
 # (key in metrics.json, metric's type on the Hub, its name there)
 EVALUATED = (
     ("perplexity", "perplexity", "Perplexity per token"),
@@ -118,10 +118,10 @@ def card_text(lm: LanguageModel, name: str, curve: bool) -> str:
         f'print(lm.generate("{PROMPT}", seed={FIRST_SEED}))\n```',
         "## Sample",
         f"What it writes after “{PROMPT}” with the default settings "
-        f"({describe(SAMPLING_PRESETS['balanced'])}) and the first seed, not picked:",
-        text_block(PROMPT + lm.generate(PROMPT, seed=FIRST_SEED)),
+        f"({describe(DEFAULT_SAMPLING)}) and the first seed, not picked:",
+        text_block(PROMPT + first_sample(lm)["text"]),
     ]
-    if lm.architecture == "bdh" and getattr(lm.model.config, "half_lives", ()):
+    if getattr(lm.model.config, "half_lives", ()):
         parts.insert(2, " ".join(DAMPING.split()))
     if rows := list(figure_rows(lm)):
         parts += ["## Figures", "\n".join(["| | |", "|---|---|", *rows])]
@@ -155,9 +155,9 @@ def figure_rows(lm: LanguageModel) -> Iterator[str]:
     metrics = lm.metrics
     for kind, loss in metrics.get("held_out", {}).items():
         text = f"{KINDS.get(kind, kind)} ({loss['documents']}, {loss['bytes']:,} bytes)"
-        yield f"| Bits per byte, held-out {text} | {loss['bits_per_byte']:.3f} |"
+        yield f"| Bits per byte, {text}, held out | {loss['bits_per_byte']:.3f} |"
     if "bits_per_byte" in metrics and "held_out" not in metrics:
-        yield f"| Bits per byte, held-out novels | {metrics['bits_per_byte']:.3f} |"
+        yield f"| Bits per byte, novels, held out | {metrics['bits_per_byte']:.3f} |"
     if "perplexity" in metrics:
         tokenizer = f"{lm.tokenizer.name}, {lm.tokenizer.n_vocab:,} tokens"
         yield f"| Perplexity per token, novels ({tokenizer}) | {metrics['perplexity']:.2f} |"

@@ -20,12 +20,13 @@ from polishgen.errors import PolishgenError
 from polishgen.parameters import Float, Int, Record, as_strings
 from polishgen.tokenizer import CL100K, GENRES, TOKENIZER_FILE, Tokenizer, read_ranks
 from training.corpus.as_typed import as_typed
-from training.corpus.bpe import LARGEST, SMALLEST, train_bpe
+from training.corpus.bpe import LARGEST, SMALLEST, text_tokens, train_bpe
 from training.corpus.cleaning import Document, clean_all, n_bytes
 from training.corpus.genres import DEFAULT_KIND, chapters, genre_of, kind_of
 from training.corpus.sources import DEFAULT_BASE_URL, DEFAULT_NAME, TALES, read_documents
 from training.corpus.split import split_documents, take_fraction, text_hash
 from training.corpus.summary import (
+    DEFAULT_FOLDER,
     SUMMARY_FILE,
     SplitSummary,
     Summary,
@@ -37,7 +38,7 @@ from training.data import mark_unlearned
 POLISH = "polish"
 NO_GENRE = "other"
 # One document in so many stands without its genre's control code.
-UNTOLD = 10
+UNLABELLED_EVERY = 10
 # Under this key of a document's meta: how many of its first characters are as typed.
 TYPED = "typed_characters"
 
@@ -51,7 +52,7 @@ class PrepareConfig(Record):
         description="names of SpeakLeash data sets, .jsonl.zst or .jsonl files, folders of .txt "
         "files, or bajki, the tales that come with the code",
     )
-    out: str = Field("runs/data/polish8k", description="folder to write")
+    out: str = Field(DEFAULT_FOLDER, description="folder to write")
     tokenizer: str = Field(
         POLISH,
         description="polish trains a BPE on the training split, cl100k_base takes OpenAI's; else a "
@@ -69,7 +70,7 @@ class PrepareConfig(Record):
     variants: Int = Field(
         3, ge=0, le=100, description="copies of each training tale with other words and openings"
     )
-    typed: Float = Field(
+    typed_share: Float = Field(
         0.3,
         ge=0,
         le=1,
@@ -101,7 +102,7 @@ def write_tokens(path: Path, documents: Sequence[Document], tokenizer: Tokenizer
         for genre, group in sorted(by_genre.items()):
             start = tokens
             for document in group:
-                prefix = tokenizer.prefix(told_genre(document, tokenizer))
+                prefix = tokenizer.prefix(genre_label(document, tokenizer))
                 text = tokenizer.encode(document.text)
                 ids = np.array([*prefix, *text], dtype=dtype)
                 typed = document.text[: document.meta.get(TYPED, 0)]
@@ -145,16 +146,16 @@ def augmented(documents: Sequence[Document], config: PrepareConfig) -> list[Docu
                 written.append(Document(text, document.meta))
     for place, document in enumerate(written):
         key = f"{place} {text_hash(document, config.seed)}"
-        if random.Random(key).random() < config.typed:
+        if random.Random(key).random() < config.typed_share:
             text, typed = as_typed(document.text, key)
             written[place] = Document(text, {**document.meta, TYPED: typed})
     return written
 
 
-def told_genre(document: Document, tokenizer: Tokenizer) -> str | None:
+def genre_label(document: Document, tokenizer: Tokenizer) -> str | None:
     """The genre that stands before a document: one document in ten goes without, by its hash."""
     genre = genre_of(document)
-    untold = int(text_hash(document, 0)[:8], 16) % UNTOLD == 0
+    untold = int(text_hash(document, 0)[:8], 16) % UNLABELLED_EVERY == 0
     return None if untold or genre not in tokenizer.genres else genre
 
 
@@ -187,7 +188,7 @@ def make_tokenizer(config: PrepareConfig, train: Sequence[Document]) -> Tokenize
     if config.tokenizer == CL100K:
         return Tokenizer.cl100k()
     ranks = read_ranks(Path(config.tokenizer))
-    n_ranks = config.vocab_size - len(genres) - 1
+    n_ranks = text_tokens(config.vocab_size, genres)
     return Tokenizer.from_ranks({t: r for t, r in ranks.items() if r < n_ranks}, genres)
 
 

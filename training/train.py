@@ -35,7 +35,7 @@ from polishgen.introspection import active_shares
 from polishgen.language_model import LanguageModel
 from polishgen.models import build_model
 from polishgen.tokenizer import Tokenizer
-from training.config import RECIPES, TrainingConfig
+from training.config import CONFIG_FILE, RECIPES, TrainingConfig, check_alike
 from training.data import Batches, Corpus, open_corpus
 from training.export import export_run, stages_of
 from training.launch import missing_processes, run_processes
@@ -45,8 +45,6 @@ from training.measures.held_out import read_documents
 from training.memory import keep_freed_memory
 from training.optim import learning_rate_factor, make_optimizers, set_learning_rate
 from training.state import detach, keep_latest, load_state, save_state, saved_states
-
-CONFIG_FILE = "training.json"
 
 
 @contextmanager
@@ -94,7 +92,8 @@ class Run:
             mix=config.mix,
         )
         set_seed(config.seed)
-        self.model = build_model(config.sizes(self.corpus.summary.vocab_size))
+        self.model_config = config.sizes(self.corpus.summary.vocab_size)
+        self.model = build_model(self.model_config)
         self.step = self.tokens = 0
         self.elapsed, self.train_loss = 0.0, math.nan
         self.stages: list[dict] = []
@@ -125,14 +124,13 @@ class Run:
         architecture, sizes or tokenizer.
         """
         start = load_checkpoint(checkpoint)
+        check_alike(checkpoint, start.model.config, self.model_config)
         if start.tokenizer.digest != self.tokenizer.digest:
             raise PolishgenError(f"{checkpoint} and {self.corpus.folder} have other tokenizers")
         model = self.accelerator.unwrap_model(self.model)
         known, own = start.model.state_dict(), model.state_dict()
-        fits = all(n in own and own[n].shape == weight.shape for n, weight in known.items())
-        new = own.keys() - known.keys()
-        if not fits or any(not name.endswith("_scalars") for name in new):
-            raise PolishgenError(f"{checkpoint}'s weights do not fit this model's configuration")
+        if known.keys() - own.keys():
+            raise PolishgenError(f"{checkpoint} has weights that this model has not")
         model.load_state_dict(known, strict=False)
         if self.average:
             self.average = self.weights()
@@ -167,9 +165,11 @@ class Run:
                 logits, state = self.model(inputs, self.carried)
                 self.carried = None if self.batches.resets_state(batch + 1) else detach(state)
                 loss = next_token_loss(logits, targets)
-                accelerator.backward(loss)
-                if accelerator.sync_gradients and config.gradient_clip:
-                    accelerator.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+                # accelerate divides the loss; dividing the gradients instead makes a mean of what
+                # a model adds to them by itself, too.
+                accelerator.backward(loss * config.gradient_accumulation_steps)
+                if accelerator.sync_gradients:
+                    self.finish_gradients()
                 for optimizer in self.optimizers:
                     optimizer.step()
                     optimizer.zero_grad()
@@ -183,6 +183,14 @@ class Run:
             for name, average in self.average.items():
                 average.lerp_(weights[name], share)
         return total / config.gradient_accumulation_steps
+
+    def finish_gradients(self) -> None:
+        """Turns gradients summed over a step into means; clips them."""
+        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        for parameter in parameters:
+            parameter.grad /= self.config.gradient_accumulation_steps
+        if self.config.gradient_clip:
+            self.accelerator.clip_grad_norm_(parameters, self.config.gradient_clip)
 
     @contextmanager
     def averaged(self) -> Iterator[nn.Module]:
@@ -259,6 +267,7 @@ class Run:
                     "stages": self.stages,
                     "tokens": self.tokens,
                     "elapsed": self.elapsed,
+                    "train_loss": self.train_loss,
                     "log": self.log,
                 },
             )
@@ -292,6 +301,7 @@ class Run:
         self.step = int(path.name.removeprefix("step-"))
         self.average, self.stages = saved["average"], saved["stages"]
         self.tokens, self.elapsed, self.log = saved["tokens"], saved["elapsed"], saved["log"]
+        self.train_loss = saved["train_loss"]
         if saved["carried"]:
             rank, device = self.accelerator.process_index, self.accelerator.device
             inputs, _ = self.batches.batch(0, rank, self.accelerator.num_processes)

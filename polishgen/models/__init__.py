@@ -77,7 +77,7 @@ def build_model(config: ModelConfig) -> nn.Module:
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Number of trainable numbers, shared ones counted once."""
+    """Number of parameters, shared ones counted once."""
     return sum(p.numel() for p in model.parameters())
 
 

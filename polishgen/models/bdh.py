@@ -69,8 +69,8 @@ class Synapses(NamedTuple):
     """Memory of one layer: ρ before the last call, and the tokens read in that call.
 
     rho: (H, B, N, D), or None if there was no earlier call; x: (H, B, T, N), turned to their
-    positions; v: (B, T, D). ρ is written when the next call reads it: who drops the state, as
-    training does, never pays for it.
+    positions; v: (B, T, D). ρ is written when the next call reads it: a caller that discards the
+    state, as training does, skips that cost.
     """
 
     rho: Tensor | None

@@ -8,10 +8,11 @@ them as targets (`mark_unlearned`), or models would write so, too.
 import random
 import re
 
+from polishgen.spelling import PLAIN
 from training.corpus.cleaning.words import WORD
 
-PLAIN = str.maketrans("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ—–„”…", 'acelnoszzACELNOSZZ--"".')
 TYPOGRAPHY = str.maketrans("—–„”", '--""')
+WITHOUT_SIGNS = PLAIN | TYPOGRAPHY | str.maketrans("…", ".")
 # A first sentence ends here, or at the end of the text.
 SENTENCE = re.compile(r"(?s).+?[.!?…]+[”\"]?(?=\s|$)|.+")
 # As many words of it are typed, no more than a prompt has.
@@ -59,7 +60,7 @@ def as_typed(text: str, seed: int | str) -> tuple[str, int]:
     if way != "plain":
         rules = OGONEKS if way == "tails" else MISSPELLINGS
         typed = misspelt(prompt, rules, 1.0 if way == "tails" else WORD_SHARE, chance)
-    typed = prompt.translate(PLAIN) if typed == prompt else typed.translate(TYPOGRAPHY)
+    typed = prompt.translate(WITHOUT_SIGNS) if typed == prompt else typed.translate(TYPOGRAPHY)
     return typed + text[end:], len(typed) if typed != prompt else 0
 
 

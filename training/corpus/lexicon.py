@@ -23,6 +23,7 @@ from polishgen.files import write_bytes
 from polishgen.parameters import Int, Record
 from polishgen.spelling import LEXICON, PLAIN, SHORTEST, sound_swaps
 from training.corpus.cleaning.words import lexicon_of
+from training.corpus.summary import DEFAULT_FOLDER
 from training.measures.held_out import read_texts
 from training.measures.real_words import analyser
 
@@ -36,9 +37,9 @@ COMMON = {"nazwa_pospolita"}
 class LexiconConfig(Record):
     """Which words to take."""
 
-    data: str = Field("runs/data/polish8k", description="prepared corpus")
+    data: str = Field(DEFAULT_FOLDER, description="prepared corpus")
     out: str = Field(str(LEXICON), description="file to write")
-    fewest: Int = Field(5, ge=1, le=10**6, description="occurrences that make a word frequent")
+    min_count: Int = Field(5, ge=1, le=10**6, description="occurrences that make a word frequent")
 
 
 def misspellings(word: str) -> set[str]:
@@ -64,9 +65,9 @@ def knowledge(word: str) -> Literal["common", "doubtful", "unknown"]:
     return "doubtful" if known else "unknown"
 
 
-def lexicon(counts: Counter, fewest: int) -> dict[str, int]:
+def lexicon(counts: Counter, min_count: int) -> dict[str, int]:
     """The words to know, with how often they occur; 0 for those that only stay as they are."""
-    frequent = {w for w, count in counts.items() if count >= fewest and len(w) >= SHORTEST}
+    frequent = {w for w, count in counts.items() if count >= min_count and len(w) >= SHORTEST}
     likeliest: Counter = Counter()
     for word in frequent:
         if knowledge(word) != "unknown":
@@ -100,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     counts: Counter = Counter()
     for text in read_texts(Path(config.data) / "train.jsonl"):
         counts.update(lexicon_of(text))
-    words = lexicon(counts, config.fewest)
+    words = lexicon(counts, config.min_count)
     write_bytes(Path(config.out), ("\n".join(lines(words)) + "\n").encode())
     print(
         f"{len(words):,} words, {sum(not count for count in words.values()):,} of them never meant"

@@ -10,6 +10,8 @@ from polishgen.tokenizer import CL100K, TOKENIZER_FILE, Tokenizer
 from training.corpus.cleaning import RuleCount
 
 SUMMARY_FILE = "summary.json"
+# Where `training.prepare` writes and all others read, unless told otherwise.
+DEFAULT_FOLDER = "runs/data/polish8k"
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def result_rows(out: Path, base: Path, author: str, done: Sequence[Experiment]) 
     hers = [each.text[:HERS_CHARACTERS] for each in held_out if is_by(each, author)]
     yield (
         "| run | training text, MB | tokens read | seconds | bits per byte | "
-        f"of {author}'s alone | slope per doubling |"
+        f"of {author}'s text only | slope per doubling |"
     )
     yield "|---" + "|---:" * 6 + "|"
     for each in done:

@@ -14,12 +14,13 @@ from polishgen.checkpoint import LOG_FILE, METRICS_FILE
 from polishgen.errors import PolishgenError
 from polishgen.parameters import check, number
 from training.bench import multiplications_per_token
-from training.config import RECIPES, TrainingConfig
+from training.config import CONFIG_FILE, RECIPES, TrainingConfig
+from training.corpus.summary import DEFAULT_FOLDER
 from training.experiments.subsets import AUTHOR, prepare_subset
 from training.export import command_of
 from training.log import read_log
 from training.state import saved_states
-from training.train import CONFIG_FILE, train
+from training.train import train
 
 PRESET = "compact"
 # Share of a run's steps, its last ones, over which the learning rate falls to zero.
@@ -50,18 +51,18 @@ def command_parser(name: str, help: str, experiments: Sequence[Experiment]) -> A
         choices=names,
         default=names,
         metavar="RUN",
-        help="of " + ", ".join(names),
+        help="runs to do: " + ", ".join(names),
     )
     parser.add_argument(
         "--tokens",
         type=int,
         default=2_000_000,
-        help="tokens that a recipe reads, its other runs as many as cost the same (%(default)s)",
+        help="training tokens of a model's recipe; its other runs get equal compute (%(default)s)",
     )
     parser.add_argument(
         "--data",
         type=Path,
-        default=Path("runs/data/polish8k"),
+        default=Path(DEFAULT_FOLDER),
         help="prepared corpus (%(default)s)",
     )
     parser.add_argument(
@@ -101,13 +102,15 @@ def run(experiment: Experiment, base: Path, out: Path, tokens: int, points: int)
     """Trains, goes on with a run that was stopped, and leaves alone one that is done.
 
     `tokens`: read by the model's recipe; the experiment reads as many as cost the same.
-    `PolishgenError` if the training fails or is stopped.
+    `PolishgenError` if the training fails or is stopped, or a done one was of another length.
     """
-    if is_done(experiment, out):
-        return
     folder = run_folder(experiment, out)
     config = recipe(experiment, data_folder(experiment, base, out))
     steps = equal_steps(config, base, tokens)
+    if is_done(experiment, out):
+        if (done := TrainingConfig.load(folder / CONFIG_FILE).max_steps) != steps:
+            raise PolishgenError(f"{folder} holds a run of {done} steps, not {steps}: choose --out")
+        return
     changes = {
         "max_steps": steps,
         "decay_steps": round(DECAY_SHARE * steps),

@@ -118,7 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = command_parser("trials", __doc__, TRIALS)
     parser.add_argument("--model", choices=ARCHITECTURES, help="trials of this model alone")
     parser.add_argument(
-        "--seed", type=int, default=1, help="of all runs; each has its own folder (%(default)s)"
+        "--seed",
+        type=int,
+        default=1,
+        help="seed of all runs; each has its own folder (%(default)s)",
     )
     options = parser.parse_args(arguments)
     chosen = [t for t in TRIALS if t.name in options.only and options.model in (None, t.model)]

@@ -15,10 +15,11 @@ from polishgen.evaluation import text_losses
 from polishgen.language_model import LanguageModel
 from polishgen.tokenizer import Tokenizer
 from training.corpus.cleaning import Document
+from training.corpus.genres import DEFAULT_KIND
 from training.corpus.summary import load_summary
 
 # The kind whose figures stand for the model: earlier ones are over the same five novels.
-MAIN_KIND = "novel"
+MAIN_KIND = DEFAULT_KIND
 
 
 @dataclass(frozen=True)
