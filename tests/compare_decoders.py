@@ -1,7 +1,7 @@
 """Our Transformer's decoder beside CTranslate2 and llama.cpp: `python tests/compare_decoders.py`.
 
 All decode a GPT of the bundled Transformer's shape (6 layers, width 256, 8,192 tokens) with random
-weights in 8 bits, one text at a time on one thread, and draw from the whole distribution: ours and
+weights in 8 bits, one text at a time on one thread, and draw with top-k 40: ours and
 CTranslate2 in int8, llama.cpp in Q8_0. They take turns, so that whatever else the machine does
 meets all of them. Not part of the tests: beside requirements.txt it needs
 

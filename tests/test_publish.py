@@ -411,7 +411,7 @@ def test_the_text_says_what_was_measured(bundled: Path):
     card = card_files(bundled / "gru", REPOSITORY)["README.md"].decode()
     for figure in ("1.612", "17.44", "123 tokens per second", "97.1 % (96.0–98.0)", "121 minutes"):
         assert figure in card
-    assert "| Bits per byte, held-out tales (2, 1,234 bytes) | 1.250 |" in card
+    assert "| Bits per byte, tales (2, 1,234 bytes), held out | 1.250 |" in card
     assert "](training_curve.png)" in card
     assert "| 1 | 200 | 3,000,000 | 121 | `python -m training.train --model gru` |" in card
 

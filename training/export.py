@@ -46,13 +46,15 @@ def from_here(path: str | Path) -> str:
     return str(path).removeprefix(f"{Path.cwd()}/")
 
 
-def command_of(config: TrainingConfig, processes: int = 1) -> str:
-    """The command line that makes a run of `config`, with paths as seen from the working folder."""
+def command_of(config: TrainingConfig, start: str = "python") -> str:
+    """The command line that makes a run of `config`, with paths as seen from the working folder.
+
+    `start`: what starts the module, `accelerate launch` with its options for several processes.
+    """
     recipe = RECIPES[config.model, config.preset]
     config = config.replace(data=from_here(config.data), init_from=from_here(config.init_from))
     changed = {name: value for name, value in config if value != getattr(recipe, name)}
     chosen = {"model": config.model, "preset": config.preset, **changed}
-    start = f"accelerate launch --num_processes {processes}" if processes > 1 else "python"
     return f"{start} -m training.train {shlex.join(as_options(chosen))}"
 
 
@@ -74,10 +76,14 @@ def number_or_none(value: float) -> float | None:
 
 def export_run(run: "Run", folder: Path) -> None:
     """Writes the checkpoint folder, the weights as bfloat16."""
+    start, processes = "python", run.accelerator.num_processes
+    if processes > 1:
+        device = "--cpu " if run.accelerator.device.type == "cpu" else ""
+        start = f"accelerate launch {device}--num_processes {processes}"
     # Evaluated at this very step, or at none.
     row = run.log[-1] if run.log[-1]["step"] == run.step else {}
     stage = {
-        "command": command_of(run.config, run.accelerator.num_processes),
+        "command": command_of(run.config, start),
         "steps": run.step,
         "tokens": run.tokens,
         "seconds": run.elapsed,

@@ -80,12 +80,12 @@ def evaluation_section(metrics: dict[str, dict]) -> str:
         "words of two letters or more that Morfeusz 2 "
         f"(`{evaluation['dictionary']}`) knows as written or in lower case, with Wilson's "
         "95\u00a0% interval, widened by the design effect because the words of one sample hang "
-        "together. *Distinct-n*: n-grams of words that differ. *Loop*: words in the longest phrase "
-        "said over and over. *Words copied*: those in runs of eight or more that stand in the "
-        "training text, where names and animals that training exchanges in tales count as equal. "
-        "*Texts copied*: passages of which a fifth or more is. *Longest copy*: words in the "
-        "longest such run. All but the first are taken from as much text in every row; people's "
-        "are means over many such portions of held-out documents.",
+        "together. *Distinct-n*: n-grams of words that differ. *Loop*: words in the longest "
+        "stretch that says one phrase over and over. *Words copied*: those in runs of eight or "
+        "more that stand in the training text, where names and animals that training exchanges in "
+        "tales count as equal. *Texts copied*: passages of which a fifth or more is. *Longest "
+        "copy*: words in the longest such run. All but the first are taken from as much text in "
+        "every row; people's are means over many such portions of held-out documents.",
         table(("text", "sampling", *FIGURES), text_rows(metrics)),
     ]
     if rows := list(genre_rows(metrics)):
