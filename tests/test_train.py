@@ -283,6 +283,11 @@ def test_two_processes_train_as_one_with_the_doubled_batch(model, tiny_corpus, t
     launch_two(arguments(model, tiny_corpus, tmp_path / "two", micro_batch_size=2, **common))
     assert main(arguments(model, tiny_corpus, tmp_path / "one", micro_batch_size=4, **common)) == 0
     assert load_state(tmp_path / "two/states/step-0000008")["made_of"]["processes"] == 2
+    metrics = json.loads((tmp_path / "two" / "checkpoint" / "metrics.json").read_text())
+    recorded = metrics["stages"][-1]["command"]
+    assert recorded.startswith(
+        "accelerate launch --cpu --num_processes 2 -m training.train --model"
+    )
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name in one:
         assert torch.allclose(one[name], two[name], atol=2e-4, rtol=1e-3), name
