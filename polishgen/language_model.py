@@ -120,8 +120,9 @@ class LanguageModel:
             raise ParameterError("prompt", prompt, "a str or a sequence of str")
         if options.get("decoder") is not None:
             raise ParameterError("decoder", options["decoder"], "None with several prompts")
-        streams = [self.stream(single, **options) for single in prompt]
-        return ["".join(piece.text for piece in pieces) for pieces in streams]
+        for single in prompt:
+            check("prompt", single, TEXT)
+        return [self.generate(single, **options) for single in prompt]
 
     def score(self, text: str, genre: str | None = None) -> Score:
         """How well the model predicts `text` of 1 to 1,000,000 characters, as one of `genre`.
