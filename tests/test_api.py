@@ -17,6 +17,7 @@ from mcp.types import Tool
 from page_server import serve_page
 
 import polishgen
+from polishgen.page.writing import encode_link
 
 PROMPT = "Pewnego razu młody książe"
 MODELS = ["gru", "transformer", "bdh", "chorus"]
@@ -253,12 +254,36 @@ def test_bodies_and_uploads_are_small(served_page):
         pass  # hung up on
 
 
-@pytest.mark.parametrize("body", ["", "[]", "7", '{"columns": 7}', '{"columns": [7]}', "{"])
+@pytest.mark.parametrize(
+    "body", ["", "[]", "7", '{"columns": 7}', '{"columns": [7]}', "{", "[" * 100_000]
+)
 def test_requests_that_make_no_sense_are_refused(served_page, body: str):
     answer = httpx.post(f"{served_page.url}do/write", content=body)
     assert answer.status_code == 422
     assert answer.json()["error"]["parameter"] in ("request", "columns")
     assert httpx.post(f"{served_page.url}do/nothing", content="{}").status_code == 404
+
+
+def test_nothing_that_is_sent_breaks_an_answer(served_page):
+    url = served_page.url
+    for columns in ([[]], json.loads("[" * 500 + "]" * 500), [["a"], []]):
+        code = encode_link(columns)
+        assert httpx.get(url, params={"run": code}).is_success
+        assert httpx.get(f"{url}card.png", params={"run": code}).status_code == 422
+    # Lone surrogates, which browsers can send.
+    run = {"model": "gru", "length": 2, "seed": 1}
+    code = encode_link([["raz \ud800", run]])
+    assert "raz \ufffd" in httpx.get(url, params={"run": code}).text
+    assert httpx.get(f"{url}card.png", params={"run": code}).is_success
+    long = httpx.post(f"{url}do/read", content='{"text": "%s"}' % ("\\ud800" * 60_001))
+    assert long.status_code == 422 and long.json()["error"]["parameter"] == "text"
+    round_ = httpx.post(f"{url}do/arena", content='{"prompt": "raz \\ud800", "count": 2}')
+    assert round_.text.endswith('data: {"done": true}\n\n')
+    read = httpx.post(f"{url}do/read", content='{"text": "raz \\ud800", "models": ["gru"]}')
+    assert "bits_per_byte" in read.text and read.text.endswith('{"done": true}\n\n')
+    shares = {"active": "nan", "firing": "0.1"}
+    assert httpx.get(f"{url}plot/neurons.svg", params=shares).status_code == 422
+    assert httpx.get(f"{url}plot/speed.svg").headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,23 @@
 """The page's parts without a browser: the line, links, texts, votes, figures, charts, cards."""
 
 import asyncio
+import base64
 import copy
 import inspect
 import io
 import itertools
 import json
 import math
+import os
 import re
 import string
 import threading
+import time
 import unicodedata
+import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from pathlib import Path
 
 import huggingface_hub
@@ -33,7 +37,7 @@ from polishgen.decoding import compiling
 from polishgen.errors import ParameterError
 from polishgen.evaluation import predictions
 from polishgen.generate import Piece
-from polishgen.introspection import memory_weights
+from polishgen.introspection import memory_weights, read_tokens
 from polishgen.page import arena, card, compare, figures, reading, server, writing
 from polishgen.page import models as served
 from polishgen.page.line import Line, LineFullError
@@ -175,6 +179,9 @@ def test_a_link_holds_the_text_exactly(prompt, runs):
         [[{"model": "gru", "length": 1, "temperature": 9}]],
         [[{"model": "gru", "length": 1, "genre": "essay"}]],
         [[7]],
+        [[]],
+        [["a"], []],
+        ["ab"],
         {"a": 1},
         7,
     ],
@@ -191,10 +198,20 @@ def test_a_damaged_link_is_refused(code):
 
 
 def test_a_link_cannot_be_a_bomb():
-    code = writing.encode_link([["a" * 50_000_000]])
-    assert len(code) < 200_000
-    with pytest.raises(ParameterError, match="run="):
-        writing.decode_link(code)
+    for plain in (json.dumps([["a" * 50_000_000]]), "[" * 100_000 + "]" * 100_000):
+        packer = zlib.compressobj(9, wbits=-15)
+        packed = packer.compress(plain.encode()) + packer.flush()
+        code = base64.urlsafe_b64encode(packed).decode().rstrip("=")
+        assert len(code) < 200_000
+        with pytest.raises(ParameterError, match="run="):
+            writing.decode_link(code)
+
+
+def test_a_links_hash_is_the_pages_own_and_its_text_can_be_shown():
+    run = {"model": "gru", "length": 2, "seed": 1}
+    code = writing.encode_link([["raz \ud800", run | {"hash": "abc"}]])
+    expected = writing.Run("gru", GenerationConfig(seed=1), 2)
+    assert writing.decode_link(code) == [["raz \ufffd", expected]]
 
 
 def test_texts_are_replayed_to_the_character():
@@ -311,7 +328,8 @@ def test_memory_is_told_for_whole_characters():
         assert torch.allclose(told[..., place], whole, atol=1e-3)
     # Models with other tokens are not asked.
     asked = {"text": text, "model": "gru", "token": 3}
-    assert [event["model"] for event in reading.influence_of(asked)] == list(single_names())
+    told = [event["model"] for event in reading.influence_of(asked) if "weights" in event]
+    assert told == list(single_names())
 
 
 def test_models_with_other_tokens_are_served_side_by_side(tmp_path, monkeypatch):
@@ -327,7 +345,8 @@ def test_models_with_other_tokens_are_served_side_by_side(tmp_path, monkeypatch)
     assert alternatives
     assert all(text is None or (len(text) == 1 and text.isascii()) for text, _ in alternatives)
     asked = {"text": "Ala ma kota", "model": "tiny", "token": 6}
-    assert [event["model"] for event in reading.influence_of(asked)] == ["tiny"]
+    told = [event["model"] for event in reading.influence_of(asked) if "weights" in event]
+    assert told == ["tiny"]
     with pytest.raises(ParameterError, match="model"):
         reading.influence_of(asked | {"model": "gpt"})
 
@@ -359,6 +378,27 @@ def test_a_reading_can_be_stopped_between_chunks(monkeypatch):
     assert "".join(token[0] for token in whole["tokens"]) == text.strip()
     *_, judged = [event for event in compare.judge({"text": text}) if event["model"] == "gru"]
     assert judged["bits_per_byte"] == models()["gru"].score(text.strip()).bits_per_byte
+
+
+def test_a_text_that_was_forgotten_is_read_again_in_the_line(monkeypatch):
+    read = []
+    monkeypatch.setattr(reading, "read_tokens", lambda *a: read.append(a) or read_tokens(*a))
+    reading.readings.clear()
+    asked = {"text": "Ala ma kota.", "model": "gru", "token": 2}
+    events = reading.influence_of(asked)
+    assert not read
+    assert [event["model"] for event in events if "weights" in event] == list(single_names())
+    assert len(read) == len(single_names())
+    for token in (-1, 99, "a", None):
+        with pytest.raises(ParameterError, match="token"):
+            list(reading.influence_of(asked | {"token": token}))
+
+
+def test_bits_per_byte_are_of_what_was_read():
+    for text in (unicodedata.normalize("NFD", "Żółw  szedł , szedł"), "raz \ud800 dwa"):
+        [event] = [e for e in reading.read({"text": text, "models": ["gru"]}) if "tokens" in e]
+        expected = models()["gru"].score(text).bits_per_byte
+        assert event["bits_per_byte"] == pytest.approx(expected)
 
 
 class Given(torch.nn.Module):
@@ -431,7 +471,7 @@ def test_neurons_are_only_named_after_whole_words_that_a_second_text_confirms():
         assert min(each["share"], each["again"]) >= reading.LEAST_SHARE
 
 
-def votes_of(strengths: dict[str, float], rounds: int, size: int) -> list:
+def votes_of(strengths: dict[str, float], rounds: int, size: int) -> Counter:
     """Votes drawn from known strengths."""
     random = np.random.default_rng(0)
     votes = []
@@ -440,7 +480,7 @@ def votes_of(strengths: dict[str, float], rounds: int, size: int) -> list:
     ):
         share = np.exp([strengths[name] for name in models_])
         votes.append((models_, models_[random.choice(size, p=share / share.sum())]))
-    return votes
+    return Counter(votes)
 
 
 @pytest.mark.parametrize("size", [2, 4])
@@ -454,20 +494,20 @@ def test_strengths_are_found_again(size: int):
 
 def test_two_players_have_a_known_answer():
     # Without a prior: the logit of 30 wins out of 40, with the error of a logit.
-    votes = [(("a", "b"), "a")] * 30 + [(("a", "b"), "b")] * 10
+    votes = Counter({(("a", "b"), "a"): 30, (("a", "b"), "b"): 10})
     found, _ = arena.strengths(["a", "b"], votes)
     assert found[0] - found[1] == pytest.approx(math.log(3), abs=0.05)
-    one_sided, _ = arena.strengths(["a", "b"], [(("a", "b"), "a")] * 5)
+    one_sided, _ = arena.strengths(["a", "b"], Counter({(("a", "b"), "a"): 5}))
     assert np.isfinite(one_sided).all()
 
 
 def test_votes_are_counted_once_and_keep_nothing_personal(tmp_path, monkeypatch):
     monkeypatch.setenv("POLISHGEN_DATA", str(tmp_path / "votes.sqlite3"))
-    options = {"max_new_tokens": 4}
-    request = {"prompt": "Tajemnica", "count": 2, "options": options}
+    monkeypatch.setattr(arena, "ROUND_TOKENS", 4)
+    request = {"prompt": "Tajemnica", "count": 2, "genre": "tale"}
     *progress, round_ = arena.play(request)
     assert [event["progress"] for event in progress] == sorted(e["progress"] for e in progress)
-    assert not set(round_) - {"round", "prompt", "texts"} and len(round_["texts"]) == 2
+    assert set(round_) == {"round", "texts"} and len(round_["texts"]) == 2
     answer = arena.vote({"round": round_["round"], "choice": 1})
     assert set(answer["models"]) <= set(names()) and all(round_["texts"])
     assert answer["votes"] == 1
@@ -482,8 +522,9 @@ def test_votes_are_counted_once_and_keep_nothing_personal(tmp_path, monkeypatch)
     [winner] = [row for row in answer["tables"]["all"] if row["won"]]
     assert winner["model"] == answer["models"][1]
     orders = Counter()
+    monkeypatch.setattr(arena, "ROUND_TOKENS", 1)
     for _ in range(12):
-        *_, last = arena.play({**request, "options": {"max_new_tokens": 1}})
+        *_, last = arena.play(request)
         # Who asks for the names alone has no vote afterwards.
         seen = arena.vote({"round": last["round"], "choice": None})
         orders[tuple(seen["models"])] += 1
@@ -532,9 +573,43 @@ def test_votes_go_to_the_data_set_that_is_named(tmp_path, monkeypatch):
 
 def cast_vote() -> list[str]:
     """The models of a round of one token that was voted on."""
-    options = {"max_new_tokens": 1}
-    *_, last = arena.play({"prompt": "Ala", "count": 2, "options": options})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arena, "ROUND_TOKENS", 1)
+        *_, last = arena.play({"prompt": "Ala", "count": 2})
     return arena.vote({"round": last["round"], "choice": 0})["models"]
+
+
+def test_who_asks_for_a_round_chooses_nothing_but_the_genre(monkeypatch):
+    asked = []
+    monkeypatch.setattr(arena, "write", lambda columns: asked.extend(columns) or iter(()))
+    options = {"temperature": 0, "max_new_tokens": 1, "seed": 1, "genre": "drama"}
+    arena.play({"prompt": "Ala", "count": 2, "options": options, **options})
+    for _, run in asked:
+        given = run.config.replace(seed=None)
+        assert given == GenerationConfig(genre="drama", max_new_tokens=arena.ROUND_TOKENS)
+    with pytest.raises(ParameterError, match="genre"):
+        arena.play({"prompt": "Ala", "count": 2, "genre": "essay"})
+
+
+def test_ten_thousand_votes_are_counted_in_no_time(tmp_path, monkeypatch):
+    monkeypatch.delenv("POLISHGEN_DATA", raising=False)
+    # The app's own folder may be one that nobody may write to.
+    monkeypatch.setattr(arena, "FOLDERS", (tmp_path / "missing", tmp_path))
+    truth = {"a": 1.0, "b": 0.3, "c": -0.3, "d": -1.0}
+    votes = votes_of(truth, 10_000, 2)
+    with closing(arena.connect()) as base, base:
+        drawn = ((",".join(m), winner) for m, winner in votes.elements())
+        rows = [(str(i), "", "tale" if i % 2 else "", *row) for i, row in enumerate(drawn)]
+        base.executemany("INSERT INTO votes VALUES (?, ?, ?, ?, ?)", rows)
+    assert (tmp_path / arena.VOTES_FILE).is_file()
+    began = time.perf_counter()
+    answer = arena.standings()
+    assert time.perf_counter() - began < 0.5
+    assert answer["votes"] == 10_000 and list(answer["tables"]) == ["all", "tale"]
+    rows = answer["tables"]["all"]
+    assert [row["model"] for row in rows] == list(truth)
+    assert sum(row["won"] for row in rows) * 2 == sum(row["met"] for row in rows) == 20_000
+    assert sum(row["won"] for row in answer["tables"]["tale"]) == 5_000
 
 
 def placeholders(text: str) -> set[str]:
@@ -605,8 +680,14 @@ def test_every_chart_has_its_words_and_the_pages_colours(language: str):
         assert svg.startswith("<svg") and "currentColor" in svg and compare.INK not in svg
         words = TEXTS[language]["our_bdh"] if name == "sparsity.svg" else "Hatchling"
         assert words in svg
-    neurons = compare.plot("neurons.svg", language, {"active": "0.4,0.5", "firing": "0.1,0.2"})
-    assert TEXTS[language]["kind_held"] in neurons
+    layers = reading.neuron_sizes()["layers"]
+    shares = {"active": ",".join(["0.4"] * layers), "firing": ",".join(["0.1"] * layers)}
+    assert TEXTS[language]["kind_held"] in compare.plot("neurons.svg", language, shares)
+    for bad in ("nan", "inf", "-0.1", "1.1", "", "0.1", "0.1," * 5000):
+        for name in shares:
+            given = ",".join([bad] * layers) if bad not in ("", "0.1") else bad
+            with pytest.raises(ParameterError, match=name):
+                compare.plot("neurons.svg", language, shares | {name: given})
     for name, query in (("x.svg", {}), ("curves.svg", {"x": "miles"}), ("neurons.svg", {})):
         with pytest.raises(ParameterError):
             compare.plot(name, language, query)
@@ -641,6 +722,25 @@ def test_a_card_shows_its_link_as_text(monkeypatch):
     assert "".join(drawn).count("https://") == 1
 
 
+def test_only_a_space_believes_what_a_proxy_says(monkeypatch):
+    class Server:
+        """Stands for Gradio's: notes whom uvicorn would trust."""
+
+        def launch(self, **options) -> tuple:
+            trusted.append(os.environ.get("FORWARDED_ALLOW_IPS"))
+            return None, "http://a", None
+
+    trusted: list[str | None] = []
+    monkeypatch.setattr(server.api, "answer_mcp_in_json", lambda: None)
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "")
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS")
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    server.launch(Server(), None, None)
+    monkeypatch.setenv("SPACE_ID", "user/demo")
+    server.launch(Server(), None, None)
+    assert trusted == [None, "*"]
+
+
 def test_the_page_is_served_before_its_code_is_compiled_and_its_example_written(monkeypatch):
     compiled = threading.Event()
     loading = threading.Thread(target=compiled.wait, daemon=True)
@@ -653,10 +753,18 @@ def test_the_page_is_served_before_its_code_is_compiled_and_its_example_written(
     monkeypatch.setattr(server, "example_picture", lambda: "card.png?run=x")
     client = TestClient(server.build_page())
     found = re.compile(r'id="example">(.*?)</script>', re.DOTALL)
+    # Every module is at an address of this version, so none can be an older one's.
+    main = re.search(r'src="([^"]*/main\.js)"', client.get("/").text)[1]
+    assert re.fullmatch(r"/static/[0-9a-f]{8}/main\.js", main)
+    imported = re.findall(r'from "\.(/\w+\.js)"', client.get(main).text)
+    assert imported and all(client.get(main.replace("/main.js", i)).is_success for i in imported)
+    assert not client.get("/static/main.js").is_success
     before = client.get("/").text
     assert json.loads(found.search(before)[1]) == [] and "og:image" not in before
     compiled.set()
     assert server.example_is_there.wait(30)
     after = client.get("/").text
-    assert json.loads(found.search(after)[1]) == example
     assert "card.png?run=x" in after
+    # On every tab, as the other is but a click away; and beside a link, which may be damaged.
+    for path in ("/", "/arena", "/?run=AAAA"):
+        assert json.loads(found.search(client.get(path).text)[1]) == example

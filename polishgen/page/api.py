@@ -152,7 +152,7 @@ async def score(line: Line, text: str, model: str, genre: str | None) -> AsyncIt
     check_run(model, {"genre": genre})
 
     def work() -> Iterator[dict]:
-        yield {"score": lm.score(text, genre=genre) if genre else lm.score(text)}
+        yield {"score": lm.score(text, genre=genre)}
 
     async with aclosing(line.run(work)) as events:
         [result] = [event["score"] async for event in events if "score" in event]

@@ -2,14 +2,15 @@
 
 Votes lie in SQLite: the genre, which models stood there, which won, the day; nothing of the person
 or the prompt. So do the last day's rounds, which outlive a restart. The file is `POLISHGEN_DATA`,
-or polishgen-votes.sqlite3 beside the app; with `POLISHGEN_VOTES_DATASET` naming a data set on the
-Hub, votes are also uploaded there.
+or polishgen-votes.sqlite3 beside the app, or where that may not be written, in the home folder;
+with `POLISHGEN_VOTES_DATASET` naming a data set on the Hub, votes are also uploaded there.
 """
 
 import json
 import os
 import secrets
 import sqlite3
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,23 +27,29 @@ from polishgen.page.models import names
 from polishgen.page.writing import MAX_TEXT, check_run, write
 from polishgen.parameters import GenerationConfig, check, number, string
 
-BESIDE_APP = Path(__file__).parents[2] / "polishgen-votes.sqlite3"
+# Folders for the votes; the first that may be written is taken.
+FOLDERS = (Path(__file__).parents[2], Path.home(), Path(tempfile.gettempdir()))
+VOTES_FILE = "polishgen-votes.sqlite3"
 SCHEMA = """CREATE TABLE IF NOT EXISTS votes (
     round TEXT PRIMARY KEY, day TEXT NOT NULL, genre TEXT NOT NULL,
     models TEXT NOT NULL, winner TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS rounds (
     round TEXT PRIMARY KEY, opened REAL NOT NULL, genre TEXT NOT NULL,
     models TEXT NOT NULL, choice INTEGER)"""
+# What a round's models write: as long, and as they do by default, whoever asks.
+ROUND_TOKENS = 100
 # Seconds for which a round can be voted on, and the choice of who votes for none.
 ROUND_LIFETIME, NONE = 86_400.0, -1
 # Strengths are shown on the Elo scale. A weak prior keeps them finite while votes are few: each
 # strength is taken to lie within about 350 points of the mean.
 ELO_MEAN, ELO_UNIT = 1000.0, 400.0 / np.log(10.0)
 PRIOR_DEVIATION = 2.0
+# How often each winner came out of each set of models.
+Votes = Counter[tuple[tuple[str, ...], str]]
 
 
 def play(request: dict) -> Iterator[Event]:
-    """Writes 2 or 4 texts; yields {"progress"}, then {"round", "texts"} without a name.
+    """Writes 2 or 4 texts of a genre; yields {"progress"}, then {"round", "texts"}, unnamed.
 
     Texts come only when all are done: how fast each grows would tell who writes it.
     """
@@ -51,13 +58,14 @@ def play(request: dict) -> Iterator[Event]:
     if count not in (2, 4) or count > len(names()):
         raise ParameterError("count", count, "2 or 4, and no more than there are models")
     order = tuple(secrets.SystemRandom().sample(names(), count))
-    options = dict(request.get("options") or {}) | {"seed": secrets.randbelow(2**31)}
+    options = {"genre": request.get("genre"), "max_new_tokens": ROUND_TOKENS}
+    options["seed"] = secrets.randbelow(2**31)
     runs = [check_run(name, options) for name in order]
-    return play_round(prompt, order, runs[0].config, write([(prompt, run) for run in runs]))
+    return play_round(order, runs[0].config, write([(prompt, run) for run in runs]))
 
 
 def play_round(
-    prompt: str, order: tuple[str, ...], config: GenerationConfig, events: Iterator[Event]
+    order: tuple[str, ...], config: GenerationConfig, events: Iterator[Event]
 ) -> Iterator[Event]:
     """The round's events; opens it to a vote once all texts are there."""
     texts, counts = [""] * len(order), [0] * len(order)
@@ -71,7 +79,7 @@ def play_round(
         base.execute("DELETE FROM rounds WHERE opened < ?", [now - ROUND_LIFETIME])
         row = (key, now, config.genre or "", ",".join(order), None)
         base.execute("INSERT INTO rounds VALUES (?, ?, ?, ?, ?)", row)
-    yield {"round": key, "prompt": prompt, "texts": texts}
+    yield {"round": key, "texts": texts}
 
 
 def vote(request: dict) -> dict[str, object]:
@@ -113,9 +121,17 @@ def pass_on(row: dict[str, str]) -> None:
             file.write(json.dumps(row) + "\n")
 
 
+def votes_file() -> Path:
+    """Where the votes lie."""
+    if configured := os.environ.get("POLISHGEN_DATA"):
+        return Path(configured)
+    writable = (folder for folder in FOLDERS if os.access(folder, os.W_OK))
+    return next(writable, FOLDERS[0]) / VOTES_FILE
+
+
 def connect() -> sqlite3.Connection:
     """The data base of votes, made if it is not there."""
-    base = sqlite3.connect(os.environ.get("POLISHGEN_DATA", BESIDE_APP), timeout=10)
+    base = sqlite3.connect(votes_file(), timeout=10)
     base.executescript(SCHEMA)
     return base
 
@@ -128,7 +144,7 @@ def data_set():
         return None
     from huggingface_hub import CommitScheduler
 
-    folder = Path(os.environ.get("POLISHGEN_DATA", BESIDE_APP)).parent / "polishgen-votes"
+    folder = votes_file().parent / "polishgen-votes"
     folder.mkdir(exist_ok=True)
     path = f"votes-{secrets.token_hex(4)}"
     return CommitScheduler(
@@ -139,21 +155,26 @@ def data_set():
 def standings() -> dict[str, object]:
     """{"tables": {genre: rows}, "votes": count}; genre "all" for all together."""
     with closing(connect()) as base:
-        rows = base.execute("SELECT genre, models, winner FROM votes").fetchall()
-    votes = [(genre, tuple(models.split(",")), winner) for genre, models, winner in rows]
-    kinds = {"all": votes}
-    for genre in sorted({genre for genre, _, _ in votes} - {""}):
-        kinds[genre] = [each for each in votes if each[0] == genre]
-    tables = {kind: table([(m, w) for _, m, w in of_kind]) for kind, of_kind in kinds.items()}
-    return {"tables": tables, "votes": len(votes)}
+        counted = "SELECT genre, models, winner, COUNT(*) FROM votes GROUP BY genre, models, winner"
+        rows = base.execute(counted).fetchall()
+    kinds: dict[str, Votes] = {"all": Counter()}
+    for genre, models, winner, times in rows:
+        # In which order the texts stood makes no difference.
+        vote = tuple(sorted(models.split(","))), winner
+        for kind in {"all", genre or "all"}:
+            kinds.setdefault(kind, Counter())[vote] += times
+    tables = {kind: table(kinds[kind]) for kind in sorted(kinds, key=lambda k: (k != "all", k))}
+    return {"tables": tables, "votes": kinds["all"].total()}
 
 
-def table(votes: Sequence[tuple[tuple[str, ...], str]]) -> list[dict[str, object]]:
+def table(votes: Votes) -> list[dict[str, object]]:
     """Strength, 95 % interval, votes and wins of each model, the strongest first."""
-    players = sorted({name for models, _ in votes for name in models})
+    met, won = Counter(), Counter()
+    for (models, winner), times in votes.items():
+        met.update(dict.fromkeys(models, times))
+        won[winner] += times
+    players = sorted(met)
     scores, errors = strengths(players, votes)
-    met = Counter(name for models, _ in votes for name in models)
-    won = Counter(winner for _, winner in votes)
     rows = [
         {
             "model": name,
@@ -167,9 +188,7 @@ def table(votes: Sequence[tuple[tuple[str, ...], str]]) -> list[dict[str, object
     return sorted(rows, key=lambda row: -row["score"])
 
 
-def strengths(
-    players: Sequence[str], votes: Sequence[tuple[tuple[str, ...], str]]
-) -> tuple[np.ndarray, np.ndarray]:
+def strengths(players: Sequence[str], votes: Votes) -> tuple[np.ndarray, np.ndarray]:
     """Bradley and Terry's log-strengths (mean 0) and their standard errors, both (players,).
 
     P(winner of a set) = exp(its strength) / sum of exp over the set: for sets of two that is
@@ -182,13 +201,13 @@ def strengths(
     hessian = prior
     for _ in range(100):
         gradient, hessian = -prior @ strength, prior.copy()
-        for models, winner in votes:
+        for (models, winner), times in votes.items():
             among = [place[name] for name in models]
             share = np.exp(strength[among] - strength[among].max())
             share /= share.sum()
-            gradient[place[winner]] += 1.0
-            gradient[among] -= share
-            hessian[np.ix_(among, among)] += np.diag(share) - np.outer(share, share)
+            gradient[place[winner]] += times
+            gradient[among] -= times * share
+            hessian[np.ix_(among, among)] += times * (np.diag(share) - np.outer(share, share))
         step = np.linalg.solve(hessian, gradient) if len(players) else gradient
         strength = strength + step
         if np.abs(step).max(initial=0.0) < 1e-9:

@@ -14,8 +14,8 @@ from polishgen.page.texts import TEXTS
 WIDTH, HEIGHT, MARGIN = 1200, 630, 72
 PAPER, INK, FAINT, ACCENT = "#fbf8f1", "#1d1b18", "#6b655b", "#a8321f"
 SIZE, LINE, COLUMNS, LINES = 34, 50, 56, 8
-# The link's letters, and how many go into a line; one that needs more than two lines is left out.
-LINK_SIZE, LINK_LINE, LINK_COLUMNS = 17, 23, 103
+# The link's letters, and how many go into a line; one that needs more than three lines is left out.
+LINK_SIZE, LINK_LINE, LINK_COLUMNS = 15, 20, 116
 
 
 @lru_cache(maxsize=8)
@@ -51,7 +51,7 @@ def draw(text: tuple[str, str, tuple[str, ...]], language: str, link: str) -> by
     width = pen.textlength(name, bold)
     pen.text((WIDTH - MARGIN - width, HEIGHT - MARGIN - 52), name, INK, bold)
     parts = [link[i : i + LINK_COLUMNS] for i in range(0, len(link), LINK_COLUMNS)]
-    for index, part in enumerate(parts if len(parts) < 3 else []):
+    for index, part in enumerate(parts if len(parts) < 4 else []):
         y = HEIGHT - MARGIN + 8 + index * LINK_LINE
         pen.text((MARGIN, y), part, FAINT, font("DejaVuSansMono", LINK_SIZE))
     buffer = io.BytesIO()

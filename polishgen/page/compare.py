@@ -28,7 +28,7 @@ from polishgen.page.figures import (
 )
 from polishgen.page.line import Event
 from polishgen.page.models import file_of, models, names, single_names, title
-from polishgen.page.reading import PROSE, check_reading, the_bdh
+from polishgen.page.reading import PROSE, check_reading, neuron_sizes, the_bdh
 from polishgen.page.texts import TEXTS, markdown
 from polishgen.parameters import check, choice, number
 from polishgen.sampling import SAMPLING_PRESETS
@@ -178,13 +178,7 @@ def plot(name: str, language: str, query: dict[str, str]) -> str:
             buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None}
         )
     svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    return re.sub(
-        r'(<svg[^>]*?) height="[^"]*" width="[^"]*"|(<svg[^>]*?) width="[^"]*" height="[^"]*"',
-        r"\1\2",
-        svg,
-        count=1,
-    )
+    return svg[svg.index("<svg") :].replace(INK, "currentColor")
 
 
 def label_of(language: str, value: float, digits: int | None = None) -> str:
@@ -276,12 +270,8 @@ def draw_sparsity(axes, language: str) -> None:
 def draw_neurons(axes, language: str, query: dict[str, str]) -> None:
     """Shares of active neurons by layer: those that pass something on, and those held back."""
     texts = TEXTS[language]
-    try:
-        active = [float(share) for share in query["active"].split(",")]
-        firing = [float(share) for share in query["firing"].split(",")]
-        held = [a - f for a, f in zip(active, firing, strict=True)]
-    except (KeyError, ValueError) as error:
-        raise ParameterError("active", query.get("active"), "shares by layer") from error
+    active, firing = (shares_by_layer(query, name) for name in ("active", "firing"))
+    held = [a - f for a, f in zip(active, firing, strict=True)]
     layers = [str(index + 1) for index in range(len(active))]
     axes.bar(layers, [100 * f for f in firing], color=COLOURS["bdh"], label=texts["kind_firing"])
     axes.bar(
@@ -296,3 +286,14 @@ def draw_neurons(axes, language: str, query: dict[str, str]) -> None:
     axes.set_xlabel(texts["layer"])
     axes.set_ylabel(texts["share_of_neurons"])
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+
+
+def shares_by_layer(query: dict[str, str], name: str) -> list[float]:
+    """A share for each of BDH's layers; `ParameterError` for anything else."""
+    sizes, values = neuron_sizes(), query.get(name, "").split(",")
+    try:
+        if not sizes or len(values) != sizes["layers"]:
+            raise ValueError
+        return [check(name, float(value), number(float, ge=0, le=1)) for value in values]
+    except ValueError as error:
+        raise ParameterError(name, query.get(name), "a share from 0 to 1 per layer") from error

@@ -4,6 +4,7 @@ What was read is cached by model and text, so that a click on a token finds it a
 """
 
 import copy
+import math
 import re
 from collections.abc import Generator, Iterator, Sequence
 from functools import lru_cache
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from polishgen.errors import ParameterError
+from polishgen.evaluation import TextLoss
 from polishgen.introspection import (
     NeuronActivity,
     ReadToken,
@@ -61,15 +63,18 @@ def read(request: dict) -> Iterator[Event]:
 
 
 def read_by(text: str, chosen: list[str]) -> Iterator[Event]:
-    """Events {"model", "tokens"}: a token is [text, bits, rank, alternatives]; {"neurons"}.
+    """Events {"model", "bits_per_byte", "tokens"}: a token is [text, bits, rank, alternatives];
+    {"neurons"}.
 
     Before them, from time to time, {"reading": model}: there a visitor can stop.
     """
     for name in chosen:
         tokens = yield from reading_in_parts(name, text)
+        nats = math.log(2) * math.fsum(token.bits for token in tokens)
+        n_bytes = len("".join(token.text for token in tokens).encode())
         yield {
             "model": name,
-            "bytes": len(text.encode()),
+            "bits_per_byte": TextLoss(nats, len(tokens), n_bytes).bits_per_byte,
             "tokens": [[t.text, round(t.bits, 3), t.rank, rounded(t.alternatives)] for t in tokens],
         }
     bdh = the_bdh()
@@ -109,17 +114,24 @@ def reading(name: str, text: str) -> tuple[ReadToken, ...]:
 def influence_of(request: dict) -> Iterator[Event]:
     """What earlier tokens did to one token, by each model that has the same tokens.
 
-    Events {"model", "weights", "memory"}, see `influence` and `memory`.
+    Events {"model", "weights", "memory"}, see `influence` and `memory`; while a text is read that
+    is not known any more, {"reading": model}.
     """
-    text = check_reading(request, READ_TOKENS)
-    name, digest = request.get("model"), model_named(request.get("model")).tokenizer.digest
-    tokens = len(reading(name, text))
-    index = check("token", request.get("token"), number(int, ge=0, lt=tokens))
-    alike = [each for each in single_names() if models()[each].tokenizer.digest == digest]
-    return (
-        {"model": m, "weights": influence(m, text, index), "memory": memory(m, text, index)}
-        for m in alike
-    )
+    text, name = check_reading(request, READ_TOKENS), request.get("model")
+    model_named(name)
+    return influences(name, text, request.get("token"))
+
+
+def influences(name: str, text: str, token: object) -> Iterator[Event]:
+    """The events of `influence_of`; how many tokens there are is only known once they are read."""
+    tokens = yield from reading_in_parts(name, text)
+    index = check("token", token, number(int, ge=0, lt=len(tokens)))
+    digest = models()[name].tokenizer.digest
+    for each in single_names():
+        if models()[each].tokenizer.digest == digest:
+            yield from reading_in_parts(each, text)
+            told = {"weights": influence(each, text, index), "memory": memory(each, text, index)}
+            yield {"model": each} | told
 
 
 def tokens_of(lm: LanguageModel, groups: Sequence[ReadToken]) -> tuple[list[int], list[int]]:

@@ -9,6 +9,7 @@ import ctypes
 import hashlib
 import json
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, suppress
 from functools import lru_cache
@@ -48,6 +49,7 @@ from polishgen.page.writing import (
 )
 from polishgen.parameters import GenerationConfig, check, number
 from polishgen.sampling import SAMPLING_PRESETS
+from polishgen.tokenizer import SURROGATE
 
 WEB = Path(__file__).parent / "web"
 TABS = ("write", "arena", "compare", "inside", "about")
@@ -104,7 +106,8 @@ def build_page() -> gr.Server:
     api.add_endpoints(server, LINE)
     server.add_middleware(SmallBodies)
     server.add_middleware(GZipMiddleware, minimum_size=1000)
-    server.mount("/static", StaticFiles(directory=WEB), name="static")
+    # At an address of this version, so that no browser mixes its modules with another's.
+    server.mount(f"/static/{template()[1]}", StaticFiles(directory=WEB), name="static")
     for tab in TABS:
         path = "/" if tab == "write" else f"/{tab}"
         server.add_api_route(path, shown(tab), methods=["GET", "HEAD"])
@@ -137,6 +140,9 @@ def launch(server: gr.Server, host: str | None, port: int | None, *, block: bool
     or 127.0.0.1 and the first free port from 7860. With `block` it returns once interrupted.
     """
     api.answer_mcp_in_json()
+    if "SPACE_ID" in os.environ:
+        # The Hub's proxy, by which alone a Space is reached, says what the visitor's address was.
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     _, address, _ = server.launch(
         server_name=host,
         server_port=port,
@@ -180,7 +186,7 @@ async def body_of(request: Request) -> dict:
     """The request's JSON object; `ParameterError` if it is none."""
     try:
         body = await request.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ParameterError("request", "", "JSON") from error
     if not isinstance(body, dict):
         raise ParameterError("request", body, "a JSON object")
@@ -222,7 +228,8 @@ def told(error: PolishgenError) -> dict[str, object]:
     """An error for the page to say in the visitor's language, by its kind or its parameter."""
     told = {"kind": type(error).__name__, "message": str(error)}
     if isinstance(error, ParameterError):
-        told |= {"parameter": error.parameter, "value": str(error.value)[:60]}
+        value = SURROGATE.sub("\ufffd", str(error.value)[:60])
+        told |= {"parameter": error.parameter, "value": value}
     if isinstance(error, TooManyTokensError):
         told |= {"count": error.count, "most": error.most}
     return told
@@ -259,17 +266,17 @@ async def plot(name: str, request: Request) -> Response:
         drawn = await to_thread.run_sync(compare.plot, name, language_of(request), query)
     except PolishgenError as error:
         return JSONResponse({"error": told(error)}, 422)
-    return Response(drawn, media_type="image/svg+xml")
+    headers = {"cache-control": "no-store"}  # a measurement changes the chart of speeds
+    return Response(drawn, media_type="image/svg+xml", headers=headers)
 
 
 @lru_cache(maxsize=1)
 def example() -> list[Event]:
     """The default sentence's continuation by every model: what a new visitor sees first."""
-    options = {
-        "seed": EXAMPLE_SEED,
-        "max_new_tokens": EXAMPLE_TOKENS,
-        "genre": default_genre(),
-    }
+    config = GenerationConfig(
+        seed=EXAMPLE_SEED, max_new_tokens=EXAMPLE_TOKENS, genre=default_genre()
+    )
+    options = dict(config)
     written = []
     for name in names()[:MAX_COLUMNS]:
         events = list(write([(PROMPT, check_run(name, options))]))
@@ -307,6 +314,7 @@ def settings() -> dict:
         "max_tokens": MAX_TOKENS,
         "max_text": MAX_TEXT,
         "max_columns": MAX_COLUMNS,
+        "read_tokens": reading.READ_TOKENS,
         "neurons": reading.neuron_sizes(),
     }
 
@@ -352,7 +360,7 @@ def shown(tab: str) -> Callable:
             about=about,
             picture=picture,
             settings=settings() | {"language": language, "texts": TEXTS[language], "tab": tab},
-            example=example() if example_is_there.is_set() and not run and tab == "write" else [],
+            example=example() if example_is_there.is_set() else [],
             models=models(),
             columns=names()[:MAX_COLUMNS],
             title_of=title,

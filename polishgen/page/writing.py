@@ -6,7 +6,6 @@ holds the segments without the runs' words; whoever opens it gets them from the 
 """
 
 import base64
-import binascii
 import json
 import time
 import zlib
@@ -23,7 +22,7 @@ from polishgen.page.line import Event
 from polishgen.page.models import last_tokens, model_named, models
 from polishgen.parameters import GenerationConfig, check, choice, number, string
 from polishgen.spelling import misspelt_words
-from polishgen.tokenizer import Tokenizer
+from polishgen.tokenizer import SURROGATE, Tokenizer
 
 # What a model is given of the text before: more than any of them remembers, read in half a second.
 CONTEXT_TOKENS = 2_000
@@ -72,7 +71,7 @@ def check_run(
     check("max_new_tokens", config.max_new_tokens, number(int, ge=1, le=MAX_TOKENS))
     if length is not None:
         length = check("length", length, LENGTH)
-    lm.stream("", **dict(config))  # refuses a genre that the model does not know
+    lm.tokenizer.prefix(config.genre)  # refuses a genre that the model does not know
     return Run(str(model), config, length, check("way", way, WAY))
 
 
@@ -206,9 +205,8 @@ class Progress:
 def readable(tokenizer: Tokenizer, piece: Piece) -> list[list]:
     """A piece's alternatives as [text, probability]: no half characters; None ends the text."""
     found = []
-    first_special = tokenizer.boundary_id - len(tokenizer.genres)
     for token, share in piece.alternatives:
-        text = tokenizer.decode([token]) if token < first_special else None
+        text = tokenizer.decode([token]) if token < tokenizer.n_ranks else None
         if text is None or "\ufffd" not in text:
             found.append([text, round(share, 5)])
     return found
@@ -225,25 +223,26 @@ def decode_link(code: object) -> list[list[Segment]]:
     """A link's columns; `ParameterError` for what is no link of this page, or names no model here.
 
     The code is JSON, deflated, in URL-safe base64: for each column a list of texts and of runs
-    {"model", "length", "way", …}, where … are the settings that are not the default.
+    {"model", "length", "way", "hash", …}, where … are the settings; those left out have their
+    defaults. The hash of the column's text is the page's script's, to know the text again.
     """
     allowed = "a link that this page has made"
     try:
         packed = base64.urlsafe_b64decode(check("run", code, string(MAX_LINK_BYTES)) + "==")
         plain = zlib.decompressobj(-15).decompress(packed, MAX_LINK_BYTES)
         columns = json.loads(plain)
-        if not isinstance(columns, list):
+        if not isinstance(columns, list) or not all(isinstance(c, list) for c in columns):
             raise TypeError
         parsed = [[parse_segment(segment) for segment in column] for column in columns]
-    except (binascii.Error, zlib.error, ValueError, TypeError, KeyError, AttributeError) as error:
-        if isinstance(error, ParameterError):
-            raise
+    except ParameterError:
+        raise
+    except (zlib.error, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ParameterError("run", code, allowed) from error
     sizes = [sum(len(s) if isinstance(s, str) else s.length or 0 for s in c) for c in parsed]
     if (
         not 0 < len(parsed) <= MAX_COLUMNS
         or max(sizes) > MAX_TEXT
-        or max(map(len, parsed)) > MAX_SEGMENTS
+        or not all(0 < len(column) <= MAX_SEGMENTS for column in parsed)
     ):
         raise ParameterError("run", code, allowed)
     return parsed
@@ -252,8 +251,9 @@ def decode_link(code: object) -> list[list[Segment]]:
 def parse_segment(segment: object) -> Segment:
     """One segment from JSON; raises whatever Python does where it is none."""
     if isinstance(segment, str):
-        return segment
+        return SURROGATE.sub("\ufffd", segment)
     options = dict(segment)
+    options.pop("hash", None)
     model, way = options.pop("model"), options.pop("way", "compiled")
     return check_run(model, options, check("length", options.pop("length"), LENGTH), way)
 

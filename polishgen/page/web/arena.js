@@ -1,6 +1,6 @@
 // The Arena tab: texts without names, a vote, who wrote them, the table.
 
-import { $, Job, Refusal, ask, element, fillTable, insist, modelTitle, number, percent, say, settings, tell } from "./core.js";
+import { $, Job, Refusal, architectureOf, ask, element, fillTable, insist, modelTitle, number, percent, say, tell } from "./core.js";
 
 const status = $("#arena-status");
 let counted = -1; // the votes of the table that is shown
@@ -12,17 +12,17 @@ export function openArena() {
     if (job.running) return;
     const count = Number($("[name=count]:checked").value);
     const genre = $("[name=arena-genre]:checked")?.value || null;
-    const options = { max_new_tokens: 100, ...(genre ? { genre } : {}) };
-    await job.run("arena", { prompt: $("#arena-prompt").value, count, options }, (event) => {
-      if (event.progress !== undefined) job.tell(say("arena_writing", { share: percent(event.progress) }));
-      if (event.round) showRound(event), job.tell(say("arena_choose"));
+    const prompt = $("#arena-prompt").value;
+    await job.run("arena", { prompt, count, genre }, (event) => {
+      if (event.progress !== undefined) job.tell(say("arena_writing", { share: percent(event.progress) }), "waiting");
+      if (event.round) showRound(prompt, event), job.tell(say("arena_choose"));
     });
   });
   const tables = async () => showTables(await ask("votes", {}));
   insist(tables, (text) => $("#arena-tables").replaceChildren(element("p", {}, text)));
 }
 
-function showRound({ round, prompt, texts }) {
+function showRound(prompt, { round, texts }) {
   let voted = false;
   const boxes = texts.map((text, index) => {
     const name = String.fromCharCode(65 + index);
@@ -43,7 +43,7 @@ function showRound({ round, prompt, texts }) {
       const answer = await ask("vote", { round, choice });
       boxes.forEach((box, index) => {
         const model = answer.models[index];
-        box.classList.add(settings.models[model]?.architecture ?? model);
+        box.classList.add(architectureOf(model));
         $("h2", box).textContent = say("arena_was", { name: String.fromCharCode(65 + index), model: modelTitle(model) });
         if (index === answer.choice) box.classList.add("chosen");
       });

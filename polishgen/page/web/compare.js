@@ -36,7 +36,7 @@ export function openCompare() {
 function show(rows) {
   fillTable($("#table"), headed(COLUMNS), rows);
   drawPlot($("#bits-plot"), "bits.svg", say("bits"));
-  drawPlot($("#speed-plot"), `speed.svg?at=${Date.now()}`, say("speed"));
+  drawPlot($("#speed-plot"), "speed.svg", say("speed"));
 }
 
 function measuring() {
@@ -51,14 +51,13 @@ function measuring() {
       if (event.rows) return show(event.rows);
       if (event.progress !== undefined) {
         bar.value = event.progress;
-        return job.tell(say("measuring", { model: modelTitle(event.model) }));
+        return job.tell(say("measuring", { model: modelTitle(event.model) }), "waiting");
       }
       rows.push(event);
       fillTable($("#measured"), headed(MEASURED), rows);
       $("#measured").parentElement.hidden = false;
     });
     bar.hidden = true;
-    if ($("#measure-status").dataset.kind !== "error") job.tell("");
   });
 }
 

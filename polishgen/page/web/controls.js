@@ -1,6 +1,6 @@
 // Settings of a run: sliders from the server's record of parameters, presets, seed.
 
-import { $, $$, element, number, say, settings } from "./core.js";
+import { $, $$, defaults, element, number, say, settings } from "./core.js";
 
 // As far as sliders go; the field beside takes all that is allowed.
 const USUAL = {
@@ -40,10 +40,15 @@ export function setUpControls() {
 
 const newSeed = () => Math.floor(Math.random() * 1_000_000);
 const decimals = (value) => String(value).replace(".", settings.language === "pl" ? "," : ".");
-/** A field's number, with a comma or a point; what is none stays text, for the server to refuse. */
+/**
+ * A field's number, with a comma or a point, or in groups of three as the language writes them; what
+ * is none stays text, for the server to refuse.
+ */
 const read = (field) => {
-  const text = field.value.trim().replace(",", ".");
-  return text === "" || Number.isNaN(Number(text)) ? field.value.trim() : Number(text);
+  const grouped = settings.language === "pl" ? /^\d{1,3}(\s\d{3})+$/ : /^\d{1,3}(,\d{3})+$/;
+  const typed = field.value.trim();
+  const text = grouped.test(typed) ? typed.replace(/\D/g, "") : typed.replace(",", ".");
+  return text === "" || Number.isNaN(Number(text)) ? typed : Number(text);
 };
 
 function set(name, value) {
@@ -79,11 +84,12 @@ export function readControls(draw) {
   return { models, options };
 }
 
-/** Puts a run's settings back into the controls. */
-export function showControls(options = {}) {
-  for (const name of Object.keys(fields)) if (options[name] !== undefined) set(name, options[name]);
-  if (options.seed !== undefined) $("#seed").value = options.seed;
-  if (options.stop !== undefined) $("#stop-strings").value = [options.stop].flat().join("\n");
+/** Puts a run's settings back into the controls; what they do not say is as by default. */
+export function showControls(given) {
+  const options = { ...defaults, ...given };
+  for (const name of Object.keys(fields)) set(name, options[name]);
+  if (options.seed !== null) $("#seed").value = options.seed;
+  $("#stop-strings").value = [options.stop].flat().join("\n");
   for (const name of SWITCHES)
     if (typeof options[name] === "boolean") $(`[name=${name}]`).checked = options[name];
   for (const radio of $$("[name=genre]")) radio.checked = radio.value === (options.genre ?? "");

@@ -39,6 +39,13 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** What the parameters are unless something else is said. */
+export const defaults = Object.fromEntries(
+  Object.entries(settings.parameters).map(([name, schema]) => [name, schema.default ?? null]),
+);
+
+/** A model's architecture, which has a colour; "other" for one that is not served here. */
+export const architectureOf = (name) => settings.models[name]?.architecture ?? "other";
 export const modelTitle = (name) => say(name) || settings.models[name]?.title || name;
 
 /** What went wrong on the server, or on the way there: then the connection is `lost`. */
@@ -60,8 +67,9 @@ function told(error) {
   const range = schema?.anyOf?.[0] ?? schema ?? {};
   const least = range.minimum ?? range.exclusiveMinimum;
   let allowed = say(`allowed_${parameter}`, { most: number(settings.max_text) });
+  const form = range.minimum === undefined ? "above" : range.type === "integer" ? "whole" : "number";
   if (!allowed && least !== undefined)
-    allowed = say(range.type === "integer" ? "allowed_whole" : "allowed_number", {
+    allowed = say(`allowed_${form}`, {
       least: number(least, Number.isInteger(least) ? 0 : 1),
       most: number(parameter === "max_new_tokens" ? settings.max_tokens : range.maximum),
     });

@@ -1,6 +1,6 @@
 // The Look inside tab: surprise, expectations, what was looked back at, neurons.
 
-import { $, $$, LatestJob, drawPlot, element, modelTitle, number, percent, say, settings } from "./core.js";
+import { $, $$, LatestJob, architectureOf, drawPlot, element, modelTitle, number, percent, say, settings } from "./core.js";
 import { visible } from "./popover.js";
 import { shownTexts } from "./write.js";
 
@@ -26,7 +26,8 @@ export function openInside() {
     choose(Number($("#layer").value), Number($("#neuron").value));
   });
   form?.addEventListener("input", () => (typed = true));
-  if (shownTexts()[0] && field.value === field.defaultValue) field.value = shownTexts()[0].text;
+  const short = shownTexts().find((each) => each.text && each.size <= settings.read_tokens);
+  if (short && field.value === field.defaultValue) field.value = short.text;
   look();
 }
 
@@ -50,11 +51,10 @@ async function look() {
   await job.run("read", { text: wanted, models }, (event) => {
     if (!begun) clear(wanted);
     begun = true;
-    if (event.reading) job.tell(say("inside_reading", { model: modelTitle(event.reading) }));
+    if (event.reading) job.tell(say("inside_reading", { model: modelTitle(event.reading) }), "waiting");
     if (event.neurons) showNeurons(event.neurons);
     else if (event.tokens) $("#readings").append(reading(event));
   });
-  if (!job.running && job.status.dataset.kind !== "error") job.tell("");
 }
 
 /** Makes room for what is read of a new text; until then the last one stays. */
@@ -62,13 +62,13 @@ function clear(wanted) {
   text = wanted;
   $("#expected").replaceChildren(element("p", { class: "hint" }, say("alternatives_hint")));
   $("#readings").replaceChildren();
-  influences.abort();
+  for (const box of $$("#neurons")) box.hidden = true;
+  for (const each of [influences, neurons]) each.abort();
 }
 
-function reading({ model, tokens, bytes }) {
+function reading({ model, tokens, bits_per_byte }) {
   const hardest = tokens.reduce((a, b) => (b[1] > a[1] ? b : a));
-  const bits = tokens.reduce((sum, token) => sum + token[1], 0) / bytes;
-  const values = { bits_per_byte: number(bits, 2), hardest: visible(hardest[0]), bits: number(hardest[1], 1) };
+  const values = { bits_per_byte: number(bits_per_byte, 2), hardest: visible(hardest[0]), bits: number(hardest[1], 1) };
   const paper = element("div", { class: "paper reading", lang: "pl", tabIndex: 0, role: "group" });
   paper.setAttribute("aria-label", say("reading_of", { model: modelTitle(model) }));
   let word = null;
@@ -157,7 +157,7 @@ function influence({ model, weights, memory }, tokens, token) {
     }),
   );
   show(weights, texts);
-  const explained = say(`memory_${settings.models[model].architecture}`, { token });
+  const explained = say(`memory_${architectureOf(model)}`, { token });
   return [element("h4", {}, modelTitle(model)), stats, words, element("p", { class: "hint" }, explained), heads];
 }
 

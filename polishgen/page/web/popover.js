@@ -5,10 +5,20 @@ import { $, element, percent, say } from "./core.js";
 const box = $("#popover");
 let close = () => {};
 
-/** `own` is the token; `choose(text)` branches off there; focus goes `back` when it is closed. */
+/**
+ * `own` is the token; `choose(text)` branches off there, or says why it may not; focus goes `back`
+ * when it is closed.
+ */
 export function openPopover(span, own, { pinned, choose, back }) {
   if (!pinned && box.dataset.pinned === "true" && !box.hidden) return;
   const [, text, probability, alternatives] = own;
+  const hint = element("p", { class: "hint", role: "status" }, say("alternatives_info"));
+  const pick = (text) => {
+    const refusal = choose(text);
+    if (!refusal) return hide();
+    box.dataset.pinned = true;
+    hint.textContent = refusal;
+  };
   const title = element("p", {}, say("token_chance", { token: visible(text), chance: percent(probability) }));
   const lines = alternatives.map(([other, share]) => {
     const bar = element("span", { class: "bar", style: `--share: ${share}` });
@@ -17,7 +27,7 @@ export function openPopover(span, own, { pinned, choose, back }) {
     if (other === null || !choose) return element("li", {}, element("span", { class: "line" }, ...parts));
     const button = element("button", { type: "button", class: "line" }, ...parts);
     if (other === text) button.setAttribute("aria-current", "true");
-    button.addEventListener("click", () => (hide(), choose(other)));
+    button.addEventListener("click", () => pick(other));
     return element("li", {}, button);
   });
   const children = [title, element("ol", { class: "plain" }, ...lines)];
@@ -28,10 +38,9 @@ export function openPopover(span, own, { pinned, choose, back }) {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const typed = field.value;
-      hide();
-      choose(/^\s/.test(text) && !/^[\s.,;:!?…]/.test(typed) ? ` ${typed}` : typed);
+      pick(/^\s/.test(text) && !/^[\s.,;:!?…]/.test(typed) ? ` ${typed}` : typed);
     });
-    children.push(form, element("p", { class: "hint" }, say("alternatives_info")));
+    children.push(form, hint);
   }
   box.replaceChildren(...children);
   box.hidden = false;
@@ -66,7 +75,10 @@ export function hide() {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !box.hidden) hide(), close();
+  if (event.key !== "Escape" || box.hidden) return;
+  event.stopImmediatePropagation(); // it stops no run as well
+  hide();
+  close();
 });
 document.addEventListener("pointerdown", (event) => {
   if (!box.contains(event.target)) hide();

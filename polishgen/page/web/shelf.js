@@ -1,11 +1,13 @@
-// The visitor's last twenty runs, in the browser's storage; and for this window alone, until it is
-// closed, what its fields hold and which run it shows.
+// The visitor's last twenty runs, in the browser's storage, each under a key of its own; and for
+// this window alone, until it is closed, what its fields hold and which run it shows.
 
 import { $$ } from "./core.js";
 
-const KEY = "polishgen.runs";
+const RUN = "polishgen.run.";
 const WINDOW = "polishgen.window";
 const MOST = 20;
+// A run that another window writes is stored every second.
+const ALIVE_MS = 5000;
 
 /** What a storage holds, or `otherwise`: a browser may have none. */
 function stored(storage, key, otherwise) {
@@ -16,18 +18,27 @@ function stored(storage, key, otherwise) {
   }
 }
 
-/** Whether there was room for it. */
+/** Whether there was room for it; a plain run goes without the alternatives to its tokens. */
 function store(storage, key, value) {
+  const plainly = (name, part) => (name === "tokens" ? part.map((token) => [...token.slice(0, 3), []]) : part);
   try {
-    window[storage].setItem(key, JSON.stringify(value));
+    window[storage].setItem(key, JSON.stringify(value, value.plain && plainly));
     return true;
   } catch {
     return false;
   }
 }
 
-const read = () => stored("localStorage", KEY, []);
-const here = stored("sessionStorage", WINDOW, {});
+function keys() {
+  try {
+    return Object.keys(localStorage).filter((key) => key.startsWith(RUN));
+  } catch {
+    return [];
+  }
+}
+
+export const newId = () => `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
+const here = stored("sessionStorage", WINDOW, { window: newId() });
 const remember = () => store("sessionStorage", WINDOW, here);
 export const restored = "fields" in here;
 
@@ -50,38 +61,39 @@ export function restoreFields() {
   }
 }
 
-export const newId = () => `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
-export const all = () => read().filter((run) => run.trees?.length);
-export const latest = () => all().find((run) => run.id === here.run) ?? all()[0] ?? null;
-export const forget = () => localStorage.removeItem(KEY);
+export const find = (id) => stored("localStorage", RUN + id, null);
+/** All runs, the latest first. */
+export const all = () => keys().map((key) => stored("localStorage", key)).filter(Boolean).sort((a, b) => b.time - a.time);
+export const latest = () => find(here.run) ?? all()[0] ?? null;
+export const forget = () => keys().forEach((key) => localStorage.removeItem(key));
 
-/** Puts a run first; older ones lose their alternatives, then themselves, when there is no room. */
-export function keep(run) {
-  here.run = run.id;
+/** Notes that this window shows a run. */
+export function showing(id) {
+  here.run = id;
   remember();
-  const before = read();
-  const old = before.find((each) => each.id === run.id);
-  const runs = [{ ...old, ...run }, ...before.filter((each) => each.id !== run.id)].slice(0, MOST);
-  for (let tries = runs.length; tries > 0 && !store("localStorage", KEY, runs); tries--) {
-    const rich = runs.findLastIndex((each) => each.trees && !each.plain);
-    if (rich > 0) plain(runs[rich]);
-    else if (runs.length > 1) runs.pop();
-  }
 }
 
-function plain(run) {
-  run.plain = true;
-  for (const tree of run.trees)
-    for (const node of tree.nodes)
-      for (const segment of node.segments) for (const token of segment.tokens ?? []) token[3] = [];
+/** Whether a run ended before its time: one that another window has just stored may be under way. */
+export const interrupted = (run) =>
+  Boolean(run.running) && (run.window === here.window || Date.now() - run.time > ALIVE_MS);
+
+/** Stores a run that this window last knew of at `since`, as another if it was changed elsewhere. */
+export function keep(run, since) {
+  const there = find(run.id);
+  const isNew = !there || there.time !== since;
+  const kept = { ...run, id: there && isNew ? newId() : run.id, window: here.window, time: Date.now() };
+  showing(kept.id);
+  if (isNew) for (const old of all().slice(MOST - 1)) localStorage.removeItem(RUN + old.id);
+  while (!store("localStorage", RUN + kept.id, kept)) if (!makeRoom(kept)) break;
+  return kept;
 }
 
-/** Notes that a run is under way, in case this page does not see its end. */
-export function markRunning(id, indices) {
-  const runs = read();
-  const run = runs.find((each) => each.id === id);
-  if (run) run.running = indices;
-  else if (indices) runs.unshift({ id, running: indices });
-  // Without room nothing is lost but the offer to go on.
-  store("localStorage", KEY, runs.slice(0, MOST));
+/** Older runs lose their alternatives, then `kept` does, then the oldest goes; whether any could. */
+function makeRoom(kept) {
+  const others = all().filter((run) => run.id !== kept.id);
+  const rich = others.findLast((run) => !run.plain);
+  if (rich) return store("localStorage", RUN + rich.id, { ...rich, plain: true });
+  if (!kept.plain) return (kept.plain = true);
+  if (others.length) localStorage.removeItem(RUN + others.at(-1).id);
+  return others.length > 0;
 }

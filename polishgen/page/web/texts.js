@@ -1,7 +1,7 @@
 // Texts as trees of branches. A text is a list of segments: {text} that a person put there, or a
 // run {model, options, way, tokens}, a token being [segment, text, probability, alternatives].
 
-import { settings } from "./core.js";
+import { defaults } from "./core.js";
 
 export const textOf = (segment) => segment.text ?? segment.tokens.map((token) => token[1]).join("");
 export const wholeText = (segments) => segments.map(textOf).join("");
@@ -17,8 +17,16 @@ export class Tree {
     this.future = [];
   }
 
-  static from(saved) {
-    return Object.assign(new Tree(saved.model, []), saved);
+  /** As it is stored: each segment once, however many branches have it. */
+  toJSON() {
+    const segments = [...new Set(this.nodes.flatMap((node) => node.segments))];
+    const nodes = this.nodes.map((node) => ({ ...node, segments: node.segments.map((each) => segments.indexOf(each)) }));
+    return { ...this, nodes, segments };
+  }
+
+  static from({ segments, ...saved }) {
+    const nodes = saved.nodes.map((node) => ({ ...node, segments: node.segments.map((place) => segments[place]) }));
+    return Object.assign(new Tree(saved.model, []), saved, { nodes });
   }
 
   get segments() {
@@ -36,6 +44,19 @@ export class Tree {
     this.past.push(this.current);
     this.future = [];
     this.current = index;
+  }
+
+  /** Takes back the latest branch's last run if it has no word, and the branch if nothing else is new. */
+  prune() {
+    const { segments, current, nodes } = this;
+    if (current !== nodes.length - 1 || segments.length < 2 || segments.at(-1).tokens?.length !== 0) return false;
+    segments.pop();
+    const parent = nodes[nodes[current].parent];
+    if (parent && wholeText(parent.segments) === wholeText(segments)) {
+      nodes.pop();
+      this.current = this.past.pop();
+    }
+    return true;
   }
 
   undo() {
@@ -56,7 +77,7 @@ export class Tree {
   /** The segments before token `token` of segment `segment`. */
   before(segment, token) {
     const cut = this.segments[segment];
-    const kept = { ...cut, tokens: cut.tokens.slice(0, token), end: null };
+    const kept = { ...cut, tokens: cut.tokens.slice(0, token), figures: null };
     return [...this.segments.slice(0, segment), ...(token ? [kept] : [])];
   }
 
@@ -77,7 +98,7 @@ export class Tree {
         tokens.push(token);
         place += token[1].length;
       }
-      if (tokens.length) kept.push({ ...segment, tokens, end: null });
+      if (tokens.length) kept.push({ ...segment, tokens, figures: null });
       break;
     }
     return joined([...kept, { text: text.slice(place) }]);
@@ -96,19 +117,32 @@ export function joined(segments) {
   return result;
 }
 
-/** What a link says of a segment: of settings those that are not the default. */
+/** A short hash of a text (FNV-1a), by which a link knows it again. */
+export function hashOf(text) {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return (hash >>> 0).toString(36);
+}
+
+/** What a link says of a segment: of a run its settings and its length, of one without words nothing. */
 function linked(segment) {
-  if (segment.text !== undefined) return segment.text;
-  const same = (name, value) => JSON.stringify(value) === JSON.stringify(settings.parameters[name]?.default ?? null);
-  const options = Object.entries(segment.options).filter(([name, value]) => name === "seed" || !same(name, value));
-  const run = { model: segment.model, length: lengthOf(textOf(segment)), ...Object.fromEntries(options) };
+  const text = textOf(segment);
+  if (segment.text !== undefined || !text) return text;
+  const run = { model: segment.model, length: lengthOf(text), ...segment.options };
   return segment.way === "PyTorch" ? { ...run, way: segment.way } : run;
+}
+
+/** A column as a link has it; its last run has the whole text's hash. */
+function linkedColumn(segments) {
+  const parts = segments.filter((segment, place) => !place || textOf(segment)).map(linked);
+  const last = parts.findLast((each) => each.model);
+  if (last) last.hash = hashOf(wholeText(segments));
+  return parts;
 }
 
 /** A link's code for some texts: what a server needs to write them again. */
 export async function encodeLink(columns) {
-  const plain = columns.map((segments) => segments.map(linked));
-  const packed = new Blob([JSON.stringify(plain)]).stream();
+  const packed = new Blob([JSON.stringify(columns.map(linkedColumn))]).stream();
   const bytes = new Uint8Array(
     await new Response(packed.pipeThrough(new CompressionStream("deflate-raw"))).arrayBuffer(),
   );
@@ -122,11 +156,12 @@ export async function decodeLink(code) {
   const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   const columns = JSON.parse(await new Response(stream).text());
+  if (!columns.length || !columns.every((segments) => segments.length)) throw new Error("empty");
   return columns.map((segments) =>
     segments.map((segment) => {
       if (typeof segment === "string") return { text: segment };
-      const { model, length, way, ...options } = segment;
-      return { model, options, way, tokens: [] };
+      const { model, length, way, hash, ...options } = segment;
+      return { model, options: { ...defaults, ...options }, way, hash, tokens: [] };
     }),
   );
 }

@@ -1,15 +1,20 @@
 // The Write tab: columns that stream side by side, texts that can be branched, edited and shared.
 
-import { $, $$, Job, element, modelTitle, number, say, settings } from "./core.js";
+import { $, $$, Job, architectureOf, element, modelTitle, number, say, settings } from "./core.js";
 import { openPopover } from "./popover.js";
 import * as shelf from "./shelf.js";
 import { openSharing } from "./sharing.js";
 import { readControls, showControls } from "./controls.js";
-import { Tree, decodeLink, joined, textOf, wholeText } from "./texts.js";
+import { Tree, decodeLink, hashOf, joined, wholeText } from "./texts.js";
 
 let trees = [];
 let columns = [];
 let run = null; // the run on the shelf: its id
+let since; // when the shelf had it last
+let changed = false; // since then
+let running = null; // the columns that are being written, or were when that was interrupted
+let link = null; // the code of the link that the texts come from, until the visitor changes them
+let example = null; // plays the example up to so many tokens, until it has to stand whole
 let job;
 
 const prompt = $("#prompt");
@@ -22,10 +27,10 @@ export async function openWrite() {
     if (event.key === "Enter" && !event.shiftKey) event.preventDefault(), generate();
   });
   for (const button of $$(".example"))
-    button.addEventListener("click", () => ((prompt.value = button.textContent), prompt.focus()));
-  $("#tint").addEventListener("change", () => $("#columns").classList.toggle("tint", $("#tint").checked));
+    button.addEventListener("click", () => ((prompt.value = button.textContent), leaveLink(), prompt.focus()));
+  $("#ask").addEventListener("input", leaveLink);
   $("#forget").addEventListener("click", () => ((run = null), shelf.forget(), showHistory()));
-  window.addEventListener("pagehide", save);
+  window.addEventListener("pagehide", () => (settle(), save()));
   document.addEventListener("visibilitychange", save);
   await arrive();
 }
@@ -45,62 +50,67 @@ async function arrive() {
       showControls(kept.controls);
     }
     open(kept);
-    if (kept.running) offerToGoOn(say("interrupted"), kept.running);
+    if (shelf.interrupted(kept)) offerToGoOn(say("interrupted"), kept.running);
   } else playExample();
   showHistory();
 }
 
+/** Has a link's texts written again; of each there is as much as has been written by then. */
 async function openLink(code) {
+  let plans;
   try {
-    const parts = await decodeLink(code);
-    const plans = parts.map((segments) => segments.map((segment) => ({ ...segment })));
+    plans = await decodeLink(code);
     const first = plans[0].find((segment) => segment.options);
-    prompt.value = plans[0][0]?.text ?? "";
+    prompt.value = plans[0][0].text ?? "";
     if (first) showControls(first.options);
-    show(plans.map((plan) => new Tree(plan.find((s) => s.model)?.model ?? "", plan)));
+    const names = Object.keys(settings.models);
+    const modelOf = (plan, index) => plan.find((segment) => segment.model)?.model ?? names[index % names.length];
+    show(plans.map((plan, index) => new Tree(modelOf(plan, index), plan.slice(0, 1))));
   } catch {
-    job.tell(say("bad_link"), "error");
-    return playExample();
+    playExample();
+    return job.tell(say("bad_link"), "error");
   }
-  run = shelf.newId();
-  await stream("replay", { run: code });
+  const kept = shelf.latest();
+  [run, since] = kept?.link === code ? [kept.id, kept.time] : [shelf.newId()];
+  link = code;
+  const all = trees.map((_, index) => index);
+  if (!(await stream("replay", { run: code }, all, plans))) return;
+  const hashes = plans.map((plan) => plan.findLast((segment) => segment.hash)?.hash);
+  if (hashes.some((hash, index) => hash && hash !== hashOf(wholeText(trees[index].segments))))
+    job.tell(say("link_differs"), "note");
 }
 
 /** Plays what the server wrote when it started, as if it were being written now. */
 function playExample() {
-  const example = JSON.parse($("#example").textContent);
-  if (!example.length) return;
+  const written = JSON.parse($("#example").textContent);
+  if (!written.length) return;
   run = null;
   show(
-    example.map(({ model, options, way }) => {
-      const segment = { model, options, way, tokens: [], example: true };
-      return new Tree(model, [{ text: settings.prompt }, segment]);
-    }),
+    written.map(({ model, options, way }) => new Tree(model, [{ text: settings.prompt }, { model, options, way, tokens: [] }])),
   );
-  const tokens = example.map((each) => each.events.flatMap((event) => event.columns[0].tokens));
-  const counts = example.map((each) => each.events.at(-1).columns[0]);
   job.tell(say("example_note"), "note");
-  showMended(example[0].events[0].mended);
+  showMended(written[0].events[0].mended);
+  const tokens = written.map((each) => each.events.flatMap((event) => event.columns[0].tokens));
+  const ends = written.map((each) => each.events.at(-1).columns[0]);
+  const play = (example = (until) => {
+    tokens.forEach((all, index) => {
+      const had = trees[index].segments.at(-1).tokens.length;
+      const shown = Math.min(all.length, until);
+      if (had === shown) return;
+      const { count, seconds, end } = ends[index];
+      const done = shown / all.length;
+      const news = { count: Math.round(count * done), seconds: seconds * done, end: done < 1 ? null : end };
+      columns[index].take({ ...ends[index], ...news, tokens: all.slice(had, shown) });
+      if (done === 1) columns[index].tools();
+    });
+    return tokens.some((all) => all.length > until);
+  });
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const started = performance.now();
   const frame = (now) => {
-    if (run !== null || job.running) return;
-    const until = still ? Infinity : Math.floor((now - started) / 25);
-    tokens.forEach((all, index) => {
-      const segment = trees[index].segments.at(-1);
-      const had = segment.tokens.length;
-      segment.tokens.push(...all.slice(had, until));
-      const shown = segment.tokens.length;
-      const part = { ...counts[index], tokens: [], count: Math.round((counts[index].count * shown) / all.length) };
-      columns[index].add(1, had, { ...part, seconds: (counts[index].seconds * shown) / all.length, end: null });
-    });
-    if (tokens.some((all, index) => trees[index].segments.at(-1).tokens.length < all.length))
-      requestAnimationFrame(frame);
-    else
-      for (const column of columns) {
-        column.tools();
-        column.paper.scrollTop = 0;
-      }
+    if (example !== play) return;
+    if (play(still ? Infinity : Math.max(0, Math.floor((now - started) / 25)))) return requestAnimationFrame(frame);
+    for (const column of columns) column.paper.scrollTop = 0;
   };
   requestAnimationFrame(frame);
 }
@@ -109,8 +119,10 @@ async function generate() {
   if (job.running) return;
   const { models, options } = readControls(true);
   if (!models.length) return job.tell(say("choose_model"), "error");
-  for (const column of columns) column.settle();
+  settle();
+  leaveLink();
   run = shelf.newId();
+  link = null;
   show(models.map((model) => new Tree(model, [{ text: prompt.value }, { model, options, tokens: [] }])));
   await write(trees.map((_, index) => index));
 }
@@ -119,17 +131,17 @@ async function generate() {
 async function goOn(indices, model) {
   if (job.running) return;
   if (!trees.length) return job.tell(say("nothing_to_continue"), "error");
-  closeExample();
+  settle();
+  becomeOwn();
   const { options } = readControls(true);
   for (const index of indices) {
     const tree = trees[index];
-    columns[index].settle();
     // A run that was cut off before its first word leaves nothing.
-    const before = tree.segments.filter((segment, place) => !place || textOf(segment));
+    tree.prune();
     // After a model's own words a word may be half written; after a person's, as the setting says.
-    const fresh = before.at(-1).tokens === undefined && options.starts_new_word;
+    const fresh = tree.segments.at(-1).text !== undefined && options.starts_new_word;
     const segment = { model: model ?? tree.model, options: { ...options, starts_new_word: fresh }, tokens: [] };
-    tree.grow([...before, segment]);
+    tree.grow([...tree.segments, segment]);
     columns[index].draw();
   }
   await write(indices);
@@ -137,8 +149,8 @@ async function goOn(indices, model) {
 
 /** Branches off before a token: with the text that was picked, then the column's model goes on. */
 async function branch(index, segment, token, text) {
-  if (job.running || !text) return;
-  closeExample();
+  if (!text) return;
+  becomeOwn();
   const tree = trees[index];
   const { options } = readControls(true);
   const model = tree.segments[segment].model;
@@ -158,41 +170,43 @@ async function write(indices) {
   await stream("write", { columns: asked }, indices);
 }
 
-async function stream(name, body, indices = trees.map((_, index) => index)) {
+/** Has the server write columns, those of a link by their `plans`; whether it came to the end. */
+async function stream(name, body, indices, plans) {
   hideNotice();
   showMended({});
-  for (const index of indices) columns[index].begin(name === "replay");
-  shelf.markRunning(run, indices);
+  for (const index of indices) columns[index].begin();
+  running = indices;
+  changed = true;
+  save();
   let saved = performance.now();
   const done = await job.run(name, body, (event) => {
+    changed = true;
     if (event.mended) showMended(event.mended);
-    for (const [position, news] of Object.entries(event.columns)) {
-      const index = indices[position];
-      const last = trees[index].segments.length - 1;
-      const had = new Map();
-      for (const token of news.tokens) {
-        const place = name === "replay" ? token[0] : last;
-        const segment = trees[index].segments[place];
-        if (!had.has(place)) had.set(place, segment.tokens.length);
-        segment.tokens.push(token);
-        segment.end = news.end;
-        if (name === "write") segment.way = news.way;
-      }
-      if (!had.size) columns[index].add(last, trees[index].segments[last].tokens?.length ?? 0, news);
-      for (const [place, from] of had) columns[index].add(place, from, news);
-    }
+    for (const [position, news] of Object.entries(event.columns))
+      columns[indices[position]].take(news, plans?.[position]);
     if (performance.now() - saved > 1000) save(), (saved = performance.now());
   });
-  for (const index of indices) columns[index].finish();
+  for (const index of indices) {
+    if (done && plans) columns[index].follow(plans[index]);
+    columns[index].finish();
+  }
   if (!done && job.lost) offerToGoOn(say("connection_lost"), indices);
-  else shelf.markRunning(run, null);
+  else running = null;
+  changed = true;
   save();
   showHistory();
+  return done;
 }
 
 function offerToGoOn(text, indices) {
   const button = element("button", { type: "button", id: "go-on" }, say("go_on"));
-  button.addEventListener("click", () => (hideNotice(), goOn(indices.filter((index) => index < trees.length))));
+  button.addEventListener("click", () => {
+    if (job.running) return;
+    hideNotice();
+    // A link's texts are not for this visitor to go on with, but to be read as they were.
+    if (link) openLink(link);
+    else goOn(indices.filter((index) => index < trees.length));
+  });
   job.tell("");
   $("#notice").replaceChildren(text + " ", button);
   $("#notice").hidden = false;
@@ -208,13 +222,33 @@ function showMended(words) {
 
 const hideNotice = () => ($("#notice").hidden = true);
 
-/** The example becomes the visitor's own as soon as it is changed. */
-function closeExample() {
-  if (run === null) run = shelf.newId();
-  for (const tree of trees) for (const segment of tree.segments) delete segment.example;
+function completeExample() {
+  example?.(Infinity);
+  example = null;
+}
+
+/** An edit that is still open counts before anything is made of the texts. */
+function settle() {
+  completeExample();
+  for (const column of columns) column.settle();
+}
+
+/** The address says no longer what is here, once the visitor has begun with something else. */
+function leaveLink() {
+  if (location.search) history.replaceState({}, "", location.pathname);
+}
+
+/** The example, or a link's text, becomes the visitor's own as soon as it is changed. */
+function becomeOwn() {
+  completeExample();
+  link = null;
+  run ??= shelf.newId();
+  changed = true;
+  leaveLink();
 }
 
 function show(given) {
+  example = null;
   trees = given;
   columns = trees.map((tree, index) => new Column(tree, index));
   $("#columns").replaceChildren(...columns.map((column) => column.box));
@@ -222,13 +256,19 @@ function show(given) {
 }
 
 function open(kept) {
-  run = kept.id;
+  [run, since, changed, running, link] = [kept.id, kept.time, false, null, kept.link ?? null];
+  shelf.showing(run);
+  hideNotice();
   show(kept.trees.map(Tree.from));
 }
 
+/** Keeps what has changed, if a model wrote any of it. */
 function save() {
-  if (run === null || !trees.length) return;
-  shelf.keep({ id: run, time: Date.now(), prompt: prompt.value, controls: readControls(false).options, trees });
+  const written = (node) => node.segments.some((segment) => segment.tokens?.length);
+  if (!changed || run === null || !trees.some((tree) => tree.nodes.some(written))) return;
+  const controls = readControls(false).options;
+  ({ id: run, time: since } = shelf.keep({ id: run, prompt: prompt.value, controls, trees, running, link }, since));
+  changed = false;
 }
 
 function showHistory() {
@@ -237,14 +277,18 @@ function showHistory() {
       dateStyle: "short",
       timeStyle: "short",
     });
-    const text = wholeText(kept.trees[0].nodes[kept.trees[0].current].segments).slice(0, 80);
+    const text = wholeText(Tree.from(kept.trees[0]).segments).slice(0, 80);
     const button = element("button", { type: "button" }, `${when} · ${text}…`);
     button.addEventListener("click", () => {
       if (job.running) return;
+      settle();
       save();
-      prompt.value = kept.prompt;
-      showControls(kept.controls);
-      open(kept);
+      leaveLink();
+      // As it is by now: it may be the one that was shown.
+      const latest = shelf.find(kept.id) ?? kept;
+      prompt.value = latest.prompt;
+      showControls(latest.controls);
+      open(latest);
       window.scrollTo({ top: 0 });
     });
     return element("li", {}, button);
@@ -253,9 +297,16 @@ function showHistory() {
   $("#history").hidden = !lines.length;
 }
 
-/** Texts of the columns, for the tab that looks inside. */
-export const shownTexts = () =>
-  trees.map((tree) => ({ model: tree.model, text: wholeText(tree.segments).trim() }));
+/** Texts of the columns, for the tab that looks inside, and about how many tokens they have. */
+export function shownTexts() {
+  settle();
+  const size = ({ text, tokens }) => tokens?.length ?? new TextEncoder().encode(text).length;
+  return trees.map(({ model, segments }) => ({
+    model,
+    text: wholeText(segments).trim(),
+    size: segments.reduce((sum, segment) => sum + size(segment), 0),
+  }));
+}
 
 /** One text on the page with its tools. */
 class Column {
@@ -263,7 +314,7 @@ class Column {
     this.tree = tree;
     this.index = index;
     this.box = $("#column-template").content.firstElementChild.cloneNode(true);
-    const architecture = settings.models[tree.model]?.architecture ?? tree.model;
+    const architecture = architectureOf(tree.model);
     this.box.classList.add(architecture);
     this.box.dataset.model = tree.model;
     this.paper = $(".paper", this.box);
@@ -275,7 +326,7 @@ class Column {
     this.on("click", ".undo", () => (tree.undo(), this.moved()));
     this.on("click", ".redo", () => (tree.redo(), this.moved()));
     this.on("click", ".edit", () => this.edit());
-    this.on("click", ".share", () => openSharing(tree, trees));
+    this.on("click", ".share", () => (settle(), openSharing(tree, trees)));
     this.on("change", ".branches", (select) => (tree.go(Number(select.value)), this.moved()));
     this.on("change", ".go-on", (select) => {
       const model = select.value;
@@ -297,28 +348,27 @@ class Column {
   }
 
   moved() {
-    closeExample();
+    becomeOwn();
     this.draw();
     save();
   }
 
   draw() {
-    this.parts = this.tree.segments.map(() => element("span"));
-    this.paper.replaceChildren(...this.parts);
-    this.tree.segments.forEach((segment, index) => this.append(index, 0));
+    this.parts = [];
+    this.paper.replaceChildren();
+    this.tree.segments.forEach((_, index) => this.append(index));
     this.paper.scrollTop = this.paper.scrollHeight;
     this.tools();
-    const progress = $("progress", this.box);
-    progress.value = 0;
-    const last = this.tree.segments.at(-1);
-    this.tell(last.figures);
+    $("progress", this.box).value = 0;
+    this.tell();
   }
 
-  /** Says how fast a run's tokens came, and why they ended. */
-  tell(figures) {
+  /** Says how fast the last run's tokens came, and why they ended. */
+  tell() {
     let text = say("stats_waiting");
-    if (figures) {
-      const { count, seconds, seen, end } = figures;
+    const last = this.tree.segments.findLast((segment) => segment.figures);
+    if (last) {
+      const { count, seconds, seen, end } = last.figures;
       text = say("stats", { tokens: number(count), speed: number(count / seconds) });
       if (seen) text += say("stats_seen", { seen: number(seen) });
       if (end) text += say(`ended_${end}`);
@@ -326,53 +376,68 @@ class Column {
     $(".stats", this.box).textContent = text;
   }
 
-  /** Draws a segment's tokens from `from` on. */
-  append(index, from) {
+  /** Draws what is new in a segment. */
+  append(index) {
     const segment = this.tree.segments[index];
+    const part = (this.parts[index] ??= this.paper.appendChild(element("span")));
     if (segment.text !== undefined) {
       const kind = index ? "own" : "prompt";
-      this.parts[index].append(element("span", { class: kind }, segment.text));
+      part.replaceChildren(element("span", { class: kind }, segment.text));
       return;
     }
     const following = this.paper.scrollHeight - this.paper.scrollTop - this.paper.clientHeight < 40;
+    const from = part.childElementCount;
     const fragment = document.createDocumentFragment();
     segment.tokens.slice(from).forEach((token, offset) => {
       const span = element("span", { class: "token" }, token[1]);
       span.dataset.segment = index;
       span.dataset.token = from + offset;
       span.style.setProperty("--bits", Math.min(1, -Math.log2(Math.max(token[2], 1e-6)) / 13).toFixed(2));
-      if (segment.model !== this.tree.model) span.classList.add("guest", segment.model);
+      if (segment.model !== this.tree.model) span.classList.add("guest", architectureOf(segment.model));
       fragment.append(span);
     });
-    this.parts[index].append(fragment);
+    part.append(fragment);
     if (following) this.paper.scrollTop = this.paper.scrollHeight;
   }
 
-  begin(fresh) {
+  begin() {
     this.started = performance.now();
     this.busy = true;
     this.box.classList.add("busy");
-    if (fresh) this.draw();
     $(".stats", this.box).textContent = say("stats_reading");
     this.tools();
   }
 
-  add(index, from, news) {
-    this.append(index, from);
-    const { options } = this.tree.segments[index];
-    this.news = news;
-    $("progress", this.box).value = news.end ? 1 : news.count / (options?.max_new_tokens ?? 200);
-    if (!news.count) return;
+  /** Takes a link's segments over, up to a place. */
+  follow(plan, end = plan.length) {
+    const { segments } = this.tree;
+    while (segments.length < end) this.append(segments.push(plan[segments.length]) - 1);
+  }
+
+  /** Takes in what has been written. */
+  take(news, plan) {
+    const { segments } = this.tree;
+    const first = segments.length - 1;
+    for (const token of news.tokens) {
+      if (plan) this.follow(plan, token[0] + 1);
+      segments.at(-1).tokens.push(token);
+    }
+    for (let index = first; index < segments.length; index++) this.append(index);
+    const last = segments.at(-1);
+    if (!plan) last.way = news.way;
+    $("progress", this.box).value = news.end ? 1 : news.count / (last.options?.max_new_tokens ?? 200);
+    if (!news.count || !last.tokens) return;
     const seen = this.busy ? (1000 * news.count) / (performance.now() - this.started) : null;
     const { count, seconds, end } = news;
-    this.tree.segments[index].figures = { count, seconds, seen, end };
-    this.tell(this.tree.segments[index].figures);
+    last.figures = { count, seconds, seen, end };
+    this.tell();
   }
 
   finish() {
     this.busy = false;
     this.box.classList.remove("busy");
-    if (!this.news?.count) this.tell(null);
+    if (this.tree.prune()) this.draw();
+    this.tell();
     this.tools();
   }
 
@@ -395,30 +460,28 @@ class Column {
 
   /** Makes the text a field; what is changed there is a person's, and a branch of its own. */
   edit() {
-    const button = $(".edit", this.box);
-    if (this.field) {
-      const text = this.field.value;
-      this.field = null;
-      button.textContent = "✎";
-      this.paper.hidden = false;
-      $(".paper-field", this.box).remove();
-      if (text !== wholeText(this.tree.segments)) this.tree.grow(this.tree.edited(text));
-      this.moved();
-      this.paper.focus();
-      return;
-    }
+    if (this.field) return this.settle(), this.paper.focus();
+    completeExample();
     this.field = element("textarea", { class: "paper-field", lang: "pl", spellcheck: false });
     this.field.value = wholeText(this.tree.segments);
     this.field.setAttribute("aria-label", say("edit"));
     this.paper.hidden = true;
     this.paper.after(this.field);
-    button.textContent = say("edit_done");
+    $(".edit", this.box).textContent = say("edit_done");
     this.field.focus();
   }
 
-  /** An edit that is still open counts before anything is written after it. */
+  /** Ends an edit. */
   settle() {
-    if (this.field) this.edit();
+    if (!this.field) return;
+    const text = this.field.value;
+    this.field.remove();
+    this.field = null;
+    $(".edit", this.box).textContent = "✎";
+    this.paper.hidden = false;
+    if (text === wholeText(this.tree.segments)) return;
+    this.tree.grow(this.tree.edited(text));
+    this.moved();
   }
 
   /** Mouse, finger and keys on tokens. */
@@ -429,7 +492,8 @@ class Column {
       span.classList.add("marked");
       const { segment, token } = span.dataset;
       const own = this.tree.segments[segment].tokens[token];
-      const choose = (text) => branch(this.index, Number(segment), Number(token), text);
+      const choose = (text) =>
+        job.running ? say("still_writing") : void branch(this.index, Number(segment), Number(token), text);
       openPopover(span, own, { pinned, choose, back: this.paper });
     };
     this.paper.addEventListener("click", (event) => show(event.target.closest(".token"), true));
