@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expec
 import polishgen
 from polishgen.bench_app import answers
 from polishgen.page.texts import TEXTS
+from polishgen.page.writing import decode_link, encode_link
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="these tests need chromium")
@@ -281,7 +282,9 @@ def test_no_error_locks_the_page(open_page: OpenPage):
             "Temperature: “7” is not allowed; it must be a number from 0 to 5",
         ),
         ("temperature", "hot", "1", "Temperature: “hot”"),
+        ("max_new_tokens", "100,000", "5", "“100000” is not allowed; it must be a whole number"),
         ("max_new_tokens", "100000", "5", "from 1 to 1,000"),
+        ("top_p", "0", "1", "a number above 0, at most 1"),
         ("stop_strings", "\n".join("abcdefghijklmnopqrst"), "", "up to 16 strings"),
     ):
         set_up(page, **{name: value})
@@ -293,6 +296,7 @@ def test_no_error_locks_the_page(open_page: OpenPage):
     assert len(texts) == 1 and all(len(text) > len(PROMPT) for text in texts.values())
     expect(status).to_have_text("")
     damaged = open_page("?run=AAAA", locale="pl-PL")
+    expect(damaged.locator("#columns .token").first).to_be_visible()
     expect(damaged.locator("#status")).to_have_text(TEXTS["pl"]["bad_link"])
     asked = open_page("?prompt=Ala&temperature=9", locale="pl-PL")
     expect(asked.locator("#status")).to_contain_text("Temperatura: wartość „9” jest niedozwolona")
@@ -340,6 +344,282 @@ def test_a_text_outlives_reload_and_lost_connections(open_page: OpenPage):
     page.locator("#history summary").click()
     page.locator("#runs button", has_text="Wieczorem").first.click()
     assert all(text.startswith("Wieczorem") for text in texts_of(page).values())
+
+
+def stored_runs(page: Page) -> list[dict]:
+    """What the browser keeps, the latest first."""
+    runs = page.evaluate(
+        "Object.entries(localStorage).filter(([k]) => k.startsWith('polishgen.run.'))"
+        ".map(([_, run]) => JSON.parse(run))"
+    )
+    return sorted(runs, key=lambda run: -run["time"])
+
+
+# Fills the browser's storage until there is hardly room for a sentence.
+FILL = """() => {
+    let length = 0;
+    for (let more = 2 ** 22; more >= 256; more /= 2)
+        try { localStorage.setItem('filler', 'x'.repeat(length + more)); length += more; } catch {}
+}"""
+
+
+def test_a_full_storage_keeps_the_latest_texts(open_page: OpenPage):
+    page = open_page()
+    set_up(page, max_new_tokens=15, seed=3)
+    generate(page)
+    for _ in range(2):
+        page.locator("#continue").click()
+        until_ready(page)
+    # However many branches, each token is there once.
+    [run] = stored_runs(page)
+    for index, tree in enumerate(run["trees"]):
+        shown = page.locator("#columns .column").nth(index).locator(".token").count()
+        assert sum(len(s.get("tokens", [])) for s in tree["segments"]) == shown
+        assert len(tree["nodes"]) == 3
+    page.evaluate(FILL)
+    page.locator("#continue").click()
+    until_ready(page)
+    longer = texts_of(page)
+    page.reload()
+    page.locator("html[data-ready]").wait_for()
+    assert texts_of(page) == longer and page.locator("#columns .branches").first.is_visible()
+    page.evaluate(FILL)
+    page.locator("#prompt").fill("Rano")
+    latest = generate(page)
+    page.reload()
+    page.locator("html[data-ready]").wait_for()
+    assert texts_of(page) == latest
+
+
+def test_no_window_and_no_edit_undoes_another(open_page: OpenPage):
+    page = open_page()
+    column, field = page.locator("#columns .column").first, page.locator(".paper-field")
+    # An example that is touched while it is played stands there whole.
+    page.locator("#columns .token").first.wait_for()
+    column.locator(".edit").click()
+    expect(page.locator("#columns .share[aria-disabled=false]")).to_have_count(4)
+    column.locator(".edit").click()
+    assert not stored_runs(page)
+    set_up(page, max_new_tokens=5, seed=3)
+    for prompt in ("Wieczorem", "Rano"):
+        page.locator("#prompt").fill(prompt)
+        generate(page)
+    page.locator("#history summary").click()
+
+    def choose(prompt: str) -> None:
+        page.locator("#runs button", has_text=prompt).first.click()
+
+    def edit(text: str) -> None:
+        column.locator(".edit").click()
+        field.fill(text)
+
+    # An edit that is still open counts, whatever comes next.
+    choose("Wieczorem")
+    edit("Wieczorem pierwszy")
+    choose("Rano")
+    assert texts_of(page)["gru"].startswith("Rano")
+    choose("Wieczorem")
+    assert texts_of(page)["gru"] == "Wieczorem pierwszy"
+    edit("Wieczorem drugi")
+    page.reload()
+    page.locator("html[data-ready]").wait_for()
+    assert texts_of(page)["gru"] == "Wieczorem drugi"
+    column.locator(".undo").click()
+    edit("Wieczorem trzeci")
+    page.locator("#columns .share").nth(1).click()
+    expect(field).to_have_count(0)
+    page.locator("#close-sharing").click()
+    assert texts_of(page)["gru"] == "Wieczorem trzeci"
+    # A second window shows the latest run, and leaves it as it is until it changes it.
+    other = page.context.new_page()
+
+    def visit() -> None:
+        other.goto(page.url)
+        other.locator("html[data-ready]").wait_for()
+
+    visit()
+    assert texts_of(other) == texts_of(page)
+    page.locator("#continue").click()
+    until_ready(page)
+    longer = texts_of(page)
+    other.reload()
+    other.goto("about:blank")
+    page.reload()
+    page.locator("html[data-ready]").wait_for()
+    assert texts_of(page) == longer
+    # Of two that change it, each has its own.
+    visit()
+    count = len(stored_runs(page))
+    for each, text in ((page, "Wieczorem tu"), (other, "Wieczorem tam")):
+        each.locator("#columns .edit").first.click()
+        each.locator(".paper-field").fill(text)
+        each.locator("#columns .edit").first.click()
+    for each, text in ((page, "Wieczorem tu"), (other, "Wieczorem tam")):
+        each.reload()
+        each.locator("html[data-ready]").wait_for()
+        assert texts_of(each)["gru"] == text
+    assert len(stored_runs(page)) == count + 1
+    # What the first one is writing has not been interrupted.
+    third = page.context.new_page()
+    set_up(page, max_new_tokens=1000)
+    slow_down(page)
+    page.locator("#generate").click()
+    page.wait_for_function("Object.values(localStorage).some(run => run.includes('\"running\":['))")
+    third.goto(page.url)
+    third.locator("html[data-ready]").wait_for()
+    shown = texts_of(third)["gru"]
+    expect(third.locator("#notice")).to_be_hidden()
+    page.keyboard.press("Escape")
+    until_ready(page)
+    assert texts_of(page)["gru"].startswith(shown) and shown != "Wieczorem tu"
+
+
+def test_what_was_not_written_leaves_nothing(open_page: OpenPage):
+    page = open_page(locale="en-GB")
+    stats = page.locator("#columns .stats").first
+    set_up(page, max_new_tokens=5, seed=3)
+    texts = generate(page)
+    figures = stats.inner_text()
+    set_up(page, temperature="7")
+    page.locator("#continue").click()
+    expect(page.locator("#status")).to_contain_text("Temperature")
+    until_ready(page)
+    assert texts_of(page) == texts and stats.inner_text() == figures
+    expect(page.locator("#columns .branches").first).to_be_hidden()
+    [[prompt, run]] = decode_link(link_of(page).split("run=")[1])
+    assert prompt == PROMPT and run.config.temperature < 1
+    for offline in (False, True):
+        page.context.set_offline(offline)
+        page.locator("#generate").click()
+        told = page.locator("#notice" if offline else "#status")
+        expect(told).to_contain_text("connection was lost" if offline else "Temperature")
+        until_ready(page)
+    page.context.set_offline(False)
+    assert len(stored_runs(page)) == 1
+    page.locator("#history summary").click()
+    page.locator("#runs button").first.click()
+    assert texts_of(page) == texts
+
+
+def test_links_say_what_was_written_and_give_way_to_the_visitor(open_page: OpenPage):
+    page = open_page()
+    options = {"seed": 8, "max_new_tokens": 6}
+    text = "Ala" + polishgen.load("gru").generate("Ala", **options)
+    run = {"model": "gru", "length": len(text) - 3}
+
+    def visit(columns: list, path: str = "") -> None:
+        page.goto(page.url.split("?")[0] + "?run=" + encode_link(columns) + path)
+        page.locator("html[data-ready]").wait_for()
+        until_ready(page)
+
+    # One of before, which said no more than was not the default, in a window that is set otherwise.
+    set_up(page, stop_strings="zzz")
+    page.locator("[name=preset][value=wild]").check(force=True)
+    visit([["Ala", run | options, " koniec"]])
+    expect(paper(page, 0)).to_have_text(text + " koniec")
+    expect(page.locator("#columns .own")).to_have_count(1)
+    expect(page.locator("#status")).to_have_text("")
+    assert page.locator("#stop-strings").input_value() == ""
+    expect(page.locator("[name=preset][value=balanced]")).to_be_checked()
+    # It stays in the address, and is one text of the visitor's however often it is read.
+    page.reload()
+    until_ready(page)
+    expect(paper(page, 0)).to_have_text(text + " koniec")
+    assert len(stored_runs(page)) == 1
+    # One that says what it is to say, and a column that is all a person's.
+    [[_, again, _]] = decode_link(link_of(page).split("run=")[1])
+    assert again.config == polishgen.parameters.GenerationConfig(**options)
+    written = page.evaluate(
+        """async () => {
+            const main = document.querySelector('script[type=module]').src;
+            const {hashOf} = await import(main.replace('main.js', 'texts.js'));
+            return hashOf(document.querySelector('#columns .paper').textContent);
+        }"""
+    )
+    for told, shown in ((written, ""), ("1abc", TEXTS["pl"]["link_differs"])):
+        visit([["Ala", run | options | {"hash": told}, " koniec"], ["Sam to napisałem."]])
+        expect(paper(page, 1)).to_have_text("Sam to napisałem.")
+        expect(page.locator("#status")).to_have_text(shown)
+    # What the visitor does next takes its place.
+    set_up(page, max_new_tokens=5)
+    assert "?" not in page.url
+    page.locator("#prompt").fill("Rano")
+    texts = generate(page)
+    count = len(stored_runs(page))
+    page.reload()
+    page.locator("html[data-ready]").wait_for()
+    assert texts_of(page) == texts and page.locator("#prompt").input_value() == "Rano"
+    page.goto(page.url + "?prompt=Ala&max_new_tokens=4&models=gru")
+    expect(paper(page, 0)).to_contain_text("Ala")
+    until_ready(page)
+    assert "?" not in page.url and len(stored_runs(page)) == count + 1
+
+
+def test_a_link_that_was_not_read_to_its_end_says_nothing_else(open_page: OpenPage):
+    page = open_page()
+    options = {"seed": 2, "max_new_tokens": 600, "genre": "novel"}
+    lm = polishgen.load("gru")
+    first = lm.generate("Ala", **options)
+    second = lm.generate("Ala" + first + " WTEDY", **options | {"max_new_tokens": 10})
+    runs = [{"model": "gru", "length": len(text)} | options for text in (first, second)]
+    whole = "Ala" + first + " WTEDY" + second
+    code = encode_link([["Ala", runs[0], " WTEDY", runs[1]]])
+    slow = slow_down(page)
+    page.goto(page.url + "?run=" + code)
+    until_running(page)
+    page.locator("#stop").click()
+    until_ready(page)
+    for _ in range(2):
+        [shown] = texts_of(page).values()
+        assert "Ala" < shown < "Ala" + first and first.startswith(shown[3:])
+        # Again, but now the connection is lost.
+        if page.locator("#notice").is_hidden():
+            page.reload()
+            until_running(page)
+            page.context.set_offline(True)
+            expect(page.locator("#notice")).to_contain_text(TEXTS["pl"]["connection_lost"])
+            until_ready(page)
+            page.context.set_offline(False)
+    slow.detach()
+    page.locator("#go-on").click()
+    expect(paper(page, 0)).to_have_text(whole)
+    until_ready(page)
+    assert list(texts_of(page).values()) == [whole]
+
+
+def test_a_run_is_not_disturbed_by_looking_at_its_words(open_page: OpenPage):
+    page = open_page(locale="en-GB")
+    popover = page.locator("#popover")
+    set_up(page, max_new_tokens=1000, seed=2)
+    page.locator("#tint").check()
+    slow_down(page)
+    page.locator("#generate").click()
+    until_running(page)
+    token = page.locator("#columns .token").nth(2)
+    token.click()
+    expect(popover).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(popover).to_be_hidden()
+    assert not is_off(page, "#stop")
+    # A word that cannot be taken yet is not lost.
+    token.click()
+    popover.locator("input").fill("nagle")
+    popover.locator("form button").click()
+    expect(popover).to_contain_text(TEXTS["en"]["still_writing"])
+    assert popover.locator("input").input_value() == "nagle"
+    popover.locator("ol button").first.click()
+    expect(popover).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(popover).to_be_hidden()
+    page.keyboard.press("Escape")
+    until_ready(page)
+    page.reload()
+    page.locator("html[data-ready]").wait_for()
+    expect(page.locator("#tint")).to_be_checked()
+    background = page.locator("#columns .token").last.evaluate(
+        "e => getComputedStyle(e).background"
+    )
+    assert "rgba(230, 120, 30" in background
 
 
 def test_branches_edits_and_other_models(open_page: OpenPage):
@@ -432,6 +712,10 @@ def test_awkward_prompts(open_page: OpenPage):
         page.locator("#generate").click()
         expect(page.locator("#status")).to_contain_text("at most 60,000 characters")
         until_ready(page)
+    # Nor is it taken to be looked into.
+    page.locator("nav [data-tab=inside]").click()
+    expect(page.locator("#readings .paper")).to_have_count(4)
+    expect(page.locator("#inside-status")).to_have_text("")
 
 
 # Runs of 4 × 1,000 tokens, as many as a browser has connections; resolves once all stand in line.
@@ -502,8 +786,8 @@ def test_a_lost_connection_loses_nothing(
     until_lost()
     page.context.set_offline(False)
     others.evaluate("crowd.abort()")
-    start.click()
-    expect(start).to_have_attribute("aria-disabled", "true")
+    with page.expect_request("**/do/*"):
+        start.click()
     expect(start).to_have_attribute("aria-disabled", "false")
     expect(page.locator(shown).first).to_be_visible()
     expect(status).not_to_have_attribute("data-kind", "error")
@@ -604,6 +888,9 @@ def test_the_arena(open_page: OpenPage):
     with page.expect_response("**/do/votes"):
         page.reload()
     expect(caption).to_have_text(counted)
+    # Who came here first finds the example, too.
+    page.locator("nav [data-tab=write]").click()
+    expect(page.locator("#columns .token").first).to_be_visible()
 
 
 def test_a_late_answer_does_not_disturb_the_next_round(open_page: OpenPage):
@@ -699,6 +986,10 @@ def test_look_inside(open_page: OpenPage):
     page.locator("#neuron-form button").click()
     expect(page.locator("#firing-summary")).to_contain_text("neuron 17 fires at")
     expect(page.locator("#neuron-shares svg")).to_be_visible()
+    # Without it nothing is said of its neurons.
+    page.locator("[name=inside-models][value=bdh]").uncheck(force=True)
+    page.locator("#look").click()
+    expect(page.locator("#neurons")).to_be_hidden()
 
 
 class Held:
