@@ -549,7 +549,7 @@ def test_links_say_what_was_written_and_give_way_to_the_visitor(open_page: OpenP
     page.reload()
     page.locator("html[data-ready]").wait_for()
     assert texts_of(page) == texts and page.locator("#prompt").input_value() == "Rano"
-    page.goto(page.url + "?prompt=Ala&max_new_tokens=4&models=gru")
+    page.goto(page.url + "?prompt=Ala&max_new_tokens=4")
     expect(paper(page, 0)).to_contain_text("Ala")
     until_ready(page)
     assert "?" not in page.url and len(stored_runs(page)) == count + 1

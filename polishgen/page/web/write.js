@@ -85,9 +85,8 @@ function playExample() {
   const written = JSON.parse($("#example").textContent);
   if (!written.length) return;
   run = null;
-  show(
-    written.map(({ model, options, way }) => new Tree(model, [{ text: settings.prompt }, { model, options, way, tokens: [] }])),
-  );
+  const begun = ({ model, options, way }) => [{ text: settings.prompt }, { model, options, way, tokens: [] }];
+  show(written.map((each) => new Tree(each.model, begun(each))));
   job.tell(say("example_note"), "note");
   showMended(written[0].events[0].mended);
   const tokens = written.map((each) => each.events.flatMap((event) => event.columns[0].tokens));
