@@ -52,7 +52,7 @@ def draw(text: tuple[str, str, tuple[str, ...]], language: str, link: str) -> by
     pen.text((WIDTH - MARGIN - width, HEIGHT - MARGIN - 52), name, INK, bold)
     parts = [link[i : i + LINK_COLUMNS] for i in range(0, len(link), LINK_COLUMNS)]
     for index, part in enumerate(parts if len(parts) < 4 else []):
-        y = HEIGHT - MARGIN + 8 + index * LINK_LINE
+        y = HEIGHT - MARGIN + 2 + index * LINK_LINE
         pen.text((MARGIN, y), part, FAINT, font("DejaVuSansMono", LINK_SIZE))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)

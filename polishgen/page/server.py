@@ -48,7 +48,7 @@ from polishgen.page.writing import (
     write,
 )
 from polishgen.parameters import GenerationConfig, check, number
-from polishgen.sampling import SAMPLING_PRESETS
+from polishgen.sampling import DEFAULT_PRESET, SAMPLING_PRESETS
 from polishgen.tokenizer import SURROGATE
 
 WEB = Path(__file__).parent / "web"
@@ -363,6 +363,7 @@ def shown(tab: str) -> Callable:
             example=example() if example_is_there.is_set() else [],
             models=models(),
             columns=names()[:MAX_COLUMNS],
+            default_preset=DEFAULT_PRESET,
             title_of=title,
             cards=compare.cards(),
             pictures=compare.pictures(),
