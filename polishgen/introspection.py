@@ -43,7 +43,7 @@ class ReadToken:
 
 
 def read_tokens(lm: LanguageModel, text: str, n_alternatives: int = 8) -> Iterator[ReadToken]:
-    """How `lm` reads `text`, of one visible character at least.
+    """How `lm` reads `text`, of one character at least.
 
     The tokens' texts joined are the text as `normalise` makes it. It is read a chunk at a time, as
     tokens are asked for.

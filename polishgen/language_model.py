@@ -145,8 +145,8 @@ class LanguageModel:
     def text_tokens(self, text: str) -> list[int]:
         """Tokens of a text to be read, normalised; `ParameterError` if it is empty or too long."""
         check("text", text, TEXT)
-        if not (normalised := normalise(text)).strip():
-            raise ParameterError("text", text, "at least one visible character long")
+        if not (normalised := normalise(text)):
+            raise ParameterError("text", text, "text of which normalising leaves something")
         return self.tokenizer.encode(normalised)
 
     def log_probabilities(

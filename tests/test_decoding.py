@@ -18,6 +18,7 @@ from torch.nn import functional as F
 import polishgen
 from polishgen.decoding import TorchDecoder, compile_in_background, decoder, make_decoder
 from polishgen.models import ARCHITECTURES, build_model, preset_config
+from polishgen.page.reading import PROSE
 
 pytest.importorskip("numba", reason="without Numba all decoding is PyTorch's")
 
@@ -175,7 +176,7 @@ def test_the_synapses_of_silent_neurons_are_not_touched():
 def test_the_bundled_models_lose_next_to_nothing(name):
     """KL below 0.001 nats per token and bits per byte within 0.002 of the float64 model."""
     lm = polishgen.load(name)
-    tokens = lm.tokenizer.encode(" ".join(HELD_OUT.split()))
+    tokens = lm.tokenizer.encode(" ".join(HELD_OUT.split()) + "\n\n" + PROSE)
     inputs = [lm.tokenizer.boundary_id, *tokens[:-1]]
     decoder = make_decoder(lm.model)
     logits = torch.tensor(np.array([decoder.step(token) for token in inputs])).double()

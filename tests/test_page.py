@@ -142,7 +142,7 @@ def slow_down(page: Page) -> CDPSession:
 
     Until the session that it returns is detached.
     """
-    conditions = {"offline": False, "latency": 0, "downloadThroughput": 1e5, "uploadThroughput": -1}
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": 3e4, "uploadThroughput": -1}
     session = page.context.new_cdp_session(page)
     session.send("Network.emulateNetworkConditions", conditions)
     # Novels do not end after a page, as tales do.
