@@ -57,6 +57,11 @@ def bundled_names() -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: (order.get(name, len(order)), name)))
 
 
+def is_bundled(folder: Path) -> bool:
+    """Whether a checkpoint folder is one of those that come with the code."""
+    return folder.resolve().parent == BUNDLED.resolve()
+
+
 def configured_models() -> tuple[str, ...]:
     """The models to serve: bundled names, folders and "user/repo", separated by commas, from the
     environment variable POLISHGEN_MODELS; the bundled ones if it is not set."""

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 
 from polishgen.bench import PROMPT
-from polishgen.checkpoint import BUNDLED, METRICS_FILE
+from polishgen.checkpoint import BUNDLED, METRICS_FILE, is_bundled
 from polishgen.chorus import Chorus, load_all
 from polishgen.command_line import command
 from polishgen.errors import PolishgenError
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_freed_memory()
     models = [load(name) for name in options.models] if options.models else load_all()
     evaluate(models, read_corpus(options.data), options.keep_loss)
-    if any(lm.folder is None or lm.folder.resolve().parent == BUNDLED.resolve() for lm in models):
+    if any(lm.folder is None or is_bundled(lm.folder) for lm in models):
         write_readme(README)
 
 

@@ -14,7 +14,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from matplotlib.figure import Figure
 
 from polishgen.bench import PROMPT
-from polishgen.checkpoint import BUNDLED, LOG_FILE
+from polishgen.checkpoint import LOG_FILE, is_bundled
 from polishgen.files import write_bytes
 from polishgen.language_model import LanguageModel, load
 from polishgen.models import TITLES
@@ -42,8 +42,8 @@ facts about people, or where a reader could take its text for a person's."""
 
 def write_card(folder: Path) -> None:
     """Puts the card and its curve into a checkpoint folder."""
-    bundled = folder.resolve().parent == BUNDLED.resolve()
-    for file, content in card_files(folder, folder.name if bundled else folder.as_posix()).items():
+    name = folder.name if is_bundled(folder) else folder.as_posix()
+    for file, content in card_files(folder, name).items():
         write_bytes(folder / file, content)
 
 
