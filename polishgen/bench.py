@@ -56,7 +56,7 @@ def measure_decoding(
     Without Numba there is no compiled way. A run that ends early, at a document boundary, counts
     with the tokens that it made.
     """
-    config = GenerationConfig(max_new_tokens=new_tokens, seed=0, starts_new_word=False)
+    config = GenerationConfig(max_new_tokens=new_tokens, seed=0, starts_new_word=False, drafts=1)
     ways: dict[str, Callable[[nn.Module], Decoder]] = {
         "PyTorch": TorchDecoder,
         "re-running the window": WindowDecoder,
@@ -112,7 +112,7 @@ class WindowDecoder:
     def step(self, token: int) -> np.ndarray:
         return self.prefill([token])
 
-    def copy(self) -> "WindowDecoder":
+    def copy(self, into: Decoder | None = None) -> "WindowDecoder":
         return WindowDecoder(self.model, self.tokens)
 
 

@@ -55,6 +55,7 @@ class AppFigures:
     first_text_seconds: float
     all_text_seconds: float
     all_tokens: int
+    undrafted_seconds: float
     resident_bytes: int
     visitors: int
     tokens: int
@@ -69,12 +70,14 @@ def measure_app(visitors: int = 20, tokens: int = 100, repeats: int = 5) -> AppF
     """Serves the page and measures it; each visitor generates `tokens` with every configured model.
 
     Before them a visitor alone gets 20 tokens of each, and 200 of each and of the chorus with
-    several seeds, of which the slowest run counts.
+    several seeds, of which the slowest run counts; once with drafts of each sentence, as is usual,
+    and once without.
     """
     with serve() as (url, process, start_seconds):
         idle = [visit(url, tokens=20) for _ in range(repeats)]
         alone = [visit(url, 200, served_names(), seed) for seed in range(repeats)]
         slowest = max(alone, key=lambda each: each.total_seconds)
+        undrafted = [visit(url, 200, served_names(), seed, drafts=1) for seed in range(repeats)]
         resident = process.memory_info().rss
         started = time.perf_counter()
         with ThreadPoolExecutor(visitors) as pool:
@@ -85,6 +88,7 @@ def measure_app(visitors: int = 20, tokens: int = 100, repeats: int = 5) -> AppF
             median(each.first_text_seconds for each in idle),
             slowest.total_seconds,
             slowest.tokens,
+            max(each.total_seconds for each in undrafted),
             resident,
             visitors,
             tokens,
@@ -129,10 +133,10 @@ def answers(url: str) -> bool:
 
 
 def events(
-    url: str, tokens: int, models: Sequence[str] | None = None, seed: int = 7
+    url: str, tokens: int, models: Sequence[str] | None = None, seed: int = 7, **sampling: object
 ) -> Iterator[dict]:
     """A run of `models`, all configured ones if None, event by event as the browser gets them."""
-    options = {"max_new_tokens": tokens, "seed": seed}
+    options = {"max_new_tokens": tokens, "seed": seed, **sampling}
     columns = [
         {"model": model, "text": PROMPT, "options": options}
         for model in models or configured_models()
@@ -144,15 +148,18 @@ def events(
                 yield json.loads(line.removeprefix("data: "))
 
 
-def visit(url: str, tokens: int, models: Sequence[str] | None = None, seed: int = 7) -> Visit:
+def visit(
+    url: str, tokens: int, models: Sequence[str] | None = None, seed: int = 7, **sampling: object
+) -> Visit:
     """One visitor from the click to the end; arguments as in `events`."""
     started = last = time.perf_counter()
     first, untold, finished, counts = float("inf"), 0.0, False, {}
-    for event in events(url, tokens, models, seed):
+    for event in events(url, tokens, models, seed, **sampling):
         now = time.perf_counter()
         untold, last = max(untold, now - last), now
         if "columns" in event:
-            first = min(first, now - started)
+            if any(news["tokens"] for news in event["columns"].values()):
+                first = min(first, now - started)
             counts |= {column: news["count"] for column, news in event["columns"].items()}
         finished |= "done" in event
     total = time.perf_counter() - started
@@ -186,6 +193,7 @@ def app_table(figures: AppFigures) -> str:
             f"click to all text, idle, all models and their chorus, {figures.all_tokens} tokens",
             f"{figures.all_text_seconds:.2f} s",
         ),
+        ("… with one draft of each sentence", f"{figures.undrafted_seconds:.2f} s"),
         ("resident memory, all models loaded", f"{figures.resident_bytes / MIB:.0f} MiB"),
         (f"{visitors}: finished", f"{figures.finished} in {figures.load_seconds:.1f} s"),
         ("… longest wait without text or a place", f"{figures.longest_untold_seconds:.2f} s"),

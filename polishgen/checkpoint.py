@@ -2,10 +2,10 @@
 
 A folder is complete in itself: `config.json` (architecture, sizes, which tokenizer),
 `model.safetensors`, the tokenizer's `.tiktoken` file (cl100k_base is known by name alone),
-`metrics.json` and, after training, `training_log.csv`. Weights are stored as bfloat16 and computed
-with as float32. Nothing is ever unpickled. A model is built without memory for weights
-first, so that a configuration that does not fit them costs nothing before it is refused. The
-caller's torch settings (default device and type, gradients) make no difference.
+`metrics.json` and, after training, `training_log.csv` and `token_counts.json`. Weights are stored
+as bfloat16 and computed with as float32. Nothing is ever unpickled. A model is built without memory
+for weights first, so that a configuration that does not fit them costs nothing before it is
+refused. The caller's torch settings (default device and type, gradients) make no difference.
 """
 
 import json
@@ -24,13 +24,13 @@ from polishgen.errors import CheckpointError, ParameterError
 from polishgen.files import whole, write_json
 from polishgen.hub import fetch_repository
 from polishgen.models import ARCHITECTURES, build_model, config_from_dict
-from polishgen.tokenizer import CL100K, TOKENIZER_FILE, Tokenizer
+from polishgen.tokenizer import CL100K, COUNTS_FILE, TOKENIZER_FILE, Tokenizer
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 METRICS_FILE = "metrics.json"
 LOG_FILE = "training_log.csv"
-FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, METRICS_FILE, LOG_FILE)
+FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, COUNTS_FILE, METRICS_FILE, LOG_FILE)
 
 BUNDLED = Path(__file__).parent.parent / "checkpoints"
 MODELS_VARIABLE = "POLISHGEN_MODELS"

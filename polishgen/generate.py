@@ -10,10 +10,11 @@ first token:
 - after a word: unless told that the word is unfinished, the first new token must not continue it.
 """
 
+import copy
 import secrets
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -21,11 +22,14 @@ from typing import Literal
 import numpy as np
 
 from polishgen.decoding import Decoder
+from polishgen.drafts import Draft, log_frequencies, log_probability
 from polishgen.parameters import GenerationConfig
 from polishgen.sampling import sample_token
 from polishgen.tokenizer import StreamingDecoder, Tokenizer
 
 FinishReason = Literal["length", "stop", "boundary"]
+# With these a sentence is whole; at "length" it may be cut off.
+ENDS = ("stop", "boundary")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,64 @@ def overlap(text: str, stop: str) -> int:
     return 0
 
 
+class Continuation:
+    """A text as far as it is read and written, and the tokens that may come next."""
+
+    def __init__(
+        self, decoder: Decoder, tokenizer: Tokenizer, prompt: str, config: GenerationConfig
+    ):
+        self.decoder, self.tokenizer, self.config = decoder, tokenizer, config
+        self.characters, self.watcher = StreamingDecoder(tokenizer), StopWatcher(config.stop)
+        self.held_space = prompt.endswith(" ")
+        tokens = tokenizer.encode(prompt[:-1] if self.held_space else prompt)
+        tokens = [*tokenizer.prefix(config.genre), *tokens]
+        self.seen = np.zeros(tokenizer.n_vocab, bool)
+        self.seen[tokens] = True
+        self.logits = decoder.prefill(tokens)
+        self.may_follow = may_come_first(tokenizer, prompt, config.starts_new_word)
+        self.count = 0
+        self.unread: int | None = None
+
+    def copy(self, into: "Continuation | None" = None) -> "Continuation":
+        """One that goes on by itself; it may take the memory of `into`, which is then of no use."""
+        other = copy.copy(self)
+        other.decoder = self.decoder.copy(into.decoder if into else None)
+        other.characters, other.watcher = self.characters.copy(), copy.copy(self.watcher)
+        other.seen = self.seen.copy()
+        return other
+
+    def read(self) -> None:
+        """Lets the model read the last token, if it has not."""
+        if self.unread is not None:
+            self.logits = self.decoder.step(self.unread)
+            self.may_follow = keeps_whole(self.tokenizer, self.characters.begun)
+            self.unread = None
+
+    def draw(self, generator: np.random.Generator, may_end: bool = True) -> int:
+        """A next token; `may_end` says whether it may end the document."""
+        allowed = np.where(self.may_follow, self.logits, -np.inf)
+        if not may_end:
+            allowed[self.tokenizer.n_ranks :] = -np.inf
+        return sample_token(allowed, self.seen, self.config, generator)
+
+    def write(self, token: int) -> tuple[str, FinishReason | None]:
+        """Adds a token: the text that can be shown now, and why the text ends, if it does."""
+        self.count += 1
+        self.seen[token] = True
+        # Any special token: after a genre's, too, another document would begin.
+        ended = token >= self.tokenizer.n_ranks
+        text = "" if ended else self.characters.push(token)
+        if self.held_space and text:
+            text, self.held_space = text[1:], False
+        text = self.watcher.push(text)
+        self.unread = token
+        if self.watcher.stopped:
+            return text, "stop"
+        if ended or self.count == self.config.max_new_tokens:
+            return text + self.watcher.flush(), "boundary" if ended else "length"
+        return text, None
+
+
 def stream_pieces(
     decoder: Decoder,
     tokenizer: Tokenizer,
@@ -95,41 +157,59 @@ def stream_pieces(
     and so many alternatives.
 
     Every prompt starts from the document boundary. The same arguments, with a seed, give the same
-    pieces (times aside), whatever else runs beside.
+    pieces (times aside), whatever else runs beside. While sentences are drafted, every token of a
+    draft is told by a piece that has none.
     """
     started = time.perf_counter()
     seed = secrets.randbelow(2**31) if config.seed is None else config.seed
     generator = np.random.default_rng(seed)
-    characters, watcher = StreamingDecoder(tokenizer), StopWatcher(config.stop)
-    held_space = prompt.endswith(" ")
-    tokens = tokenizer.encode(prompt[:-1] if held_space else prompt)
-    tokens = [*tokenizer.prefix(config.genre), *tokens]
-    seen = np.zeros(tokenizer.n_vocab, bool)
-    seen[tokens] = True
-    logits = decoder.prefill(tokens)
-    may_follow = may_come_first(tokenizer, prompt, config.starts_new_word)
-    for count in range(1, config.max_new_tokens + 1):
-        allowed = np.where(may_follow, logits, -np.inf)
-        token = sample_token(allowed, seen, config, generator)
-        seen[token] = True
-        # Any special token: after a genre's, too, another document would begin.
-        ended = token >= tokenizer.n_ranks
-        text = "" if ended else characters.push(token)
-        if held_space and text:
-            text, held_space = text[1:], False
-        text = watcher.push(text)
-        last = count == config.max_new_tokens
-        reason: FinishReason | None = (
-            "stop" if watcher.stopped else "boundary" if ended else "length" if last else None
-        )
-        if reason in ("boundary", "length"):
-            text += watcher.flush()
-        expected = likeliest(logits, token, n_alternatives) if n_alternatives else (None, ())
-        yield Piece(text, (token,), time.perf_counter() - started, reason, *expected)
-        if reason:
-            return
-        logits = decoder.step(token)
-        may_follow = keeps_whole(tokenizer, characters.begun)
+    text = Continuation(decoder, tokenizer, prompt, config)
+    # At temperature 0 all drafts would be the same.
+    drafted = config.drafts > 1 and config.temperature > 0
+    while True:
+        text.read()
+        if drafted:
+            drafting = draft_sentence(text, generator)
+            while (tokens := next(drafting)) is None:
+                yield Piece("", (), time.perf_counter() - started)
+        else:
+            tokens = [text.draw(generator)]
+        for token in tokens:
+            text.read()
+            new, reason = text.write(token)
+            expected = likeliest(text.logits, token, n_alternatives) if n_alternatives else ()
+            yield Piece(new, (token,), time.perf_counter() - started, reason, *expected)
+            if reason:
+                return
+
+
+def draft_sentence(
+    text: Continuation, generator: np.random.Generator
+) -> Iterator[Sequence[int] | None]:
+    """The tokens of a sentence's best draft; before them None for each token of any draft.
+
+    Whether the document ends here the first one decides, with the model's own probability: ranked
+    against their frequency, document boundaries would win whenever they are drawn.
+    """
+    log_frequency = log_frequencies(text.tokenizer)
+    scratch, best = None, None
+    for _ in range(text.config.drafts):
+        scratch, draft = text.copy(into=scratch), Draft()
+        while not draft.is_long_enough and (best is None or draft.can_beat(best)):
+            scratch.read()
+            token = scratch.draw(generator, may_end=bool(draft.tokens) or best is None)
+            evidence = log_probability(scratch.logits, token) - log_frequency[token]
+            ends_document = token >= text.tokenizer.n_ranks
+            new, reason = scratch.write(token)
+            draft.add(token, new, None if ends_document else evidence, reason in ENDS)
+            yield None
+            if reason:
+                break
+        if best is None or draft.rank > best.rank:
+            best = draft
+        if best.is_good or not draft.evidence:
+            break
+    yield best.tokens
 
 
 def likeliest(

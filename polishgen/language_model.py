@@ -89,6 +89,7 @@ class LanguageModel:
         *,
         n_alternatives: int = 0,
         decoder: Decoder | None = None,
+        tells_drafts: bool = False,
         **options: object,
     ) -> Iterator[Piece]:
         """Continues `prompt` (at most 1,000,000 characters) and yields the text as it comes.
@@ -96,6 +97,8 @@ class LanguageModel:
         The model reads the prompt as `normalise` and, unless told otherwise, `mend` make it.
         n_alternatives: 0 to 100, how many likeliest tokens each piece names beside its own.
         decoder: one at the start of a text that takes the place of `make_decoder`'s.
+        tells_drafts: also yields a piece without text or token for each token of a draft, so that
+        whoever serves many is never kept waiting for a whole sentence.
         options: the fields of `GenerationConfig`. Raises `ParameterError` at once, before the first
         piece, for anything out of range.
         """
@@ -107,7 +110,8 @@ class LanguageModel:
         read = normalise(prompt)
         if config.mends_spelling:
             read = mend(read, last_word_complete=config.starts_new_word)
-        return stream_pieces(decoder, self.tokenizer, read, config, alternatives)
+        pieces = stream_pieces(decoder, self.tokenizer, read, config, alternatives)
+        return pieces if tells_drafts else (piece for piece in pieces if piece.token_ids)
 
     def generate(self, prompt: str | Sequence[str], **options: object) -> str | list[str]:
         """The continuation of `prompt` without the prompt itself; a list of them for several.

@@ -164,7 +164,7 @@ class SamplingConfig(Record):
     """How to pick a token. Names and meanings are Hugging Face's."""
 
     temperature: Float = Field(
-        0.85, ge=0, le=5, description="divides the logits; 0 always takes the likeliest token"
+        1.0, ge=0, le=5, description="divides the logits; 0 always takes the likeliest token"
     )
     top_k: Int = Field(
         0, ge=0, le=100_000, description="keep this many of the likeliest tokens; 0 keeps all"
@@ -186,6 +186,13 @@ class SamplingConfig(Record):
         ge=0.5,
         le=3,
         description="above 1, tokens that the text already has become less likely",
+    )
+    drafts: Int = Field(
+        16,
+        ge=1,
+        le=64,
+        description="how often a sentence is drafted at most, until the model finds it sound; the "
+        "best draft is written, with 1 whatever is drawn first",
     )
 
 

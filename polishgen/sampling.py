@@ -15,17 +15,17 @@ from polishgen.parameters import SamplingConfig
 DEFAULT_SAMPLING, DEFAULT_PRESET = SamplingConfig(), "balanced"
 # A threshold relative to the likeliest token lets a word begin in many ways and end in few: of as
 # many real words it makes more various texts than top-p does.
-# "report" is what the report did: draw from the model's distribution as it is.
+# "report" is what the report did: draw from the model's distribution as it is, and write that.
 SAMPLING_PRESETS: dict[str, SamplingConfig] = {
-    "careful": SamplingConfig(temperature=0.7, min_p=0.05),
+    "careful": SamplingConfig(temperature=0.8, min_p=0.05),
     DEFAULT_PRESET: DEFAULT_SAMPLING,
     "wild": SamplingConfig(temperature=1.2, min_p=0.02),
-    "report": SamplingConfig(temperature=1.0, min_p=0.0),
+    "report": SamplingConfig(temperature=1.0, min_p=0.0, drafts=1),
 }
 
 
 def describe(sampling: SamplingConfig) -> str:
-    """The temperature and the filters that are on, as in "temperature 0.85, min-p 0.05"."""
+    """The temperature and whatever else is on, as in "temperature 1, min-p 0.05"."""
     filters = {
         "top-k": (sampling.top_k, 0),
         "top-p": (sampling.top_p, 1),
@@ -33,6 +33,8 @@ def describe(sampling: SamplingConfig) -> str:
         "repetition penalty": (sampling.repetition_penalty, 1),
     }
     on = [f"{name} {value:g}" for name, (value, off) in filters.items() if value != off]
+    if sampling.drafts > 1:
+        on.append(f"at most {sampling.drafts} drafts per sentence")
     return ", ".join([f"temperature {sampling.temperature:g}", *on])
 
 

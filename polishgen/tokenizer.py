@@ -10,6 +10,7 @@ tokenizer with genres, a control code that says what kind of text follows (CTRL,
 import base64
 import binascii
 import codecs
+import json
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
@@ -17,6 +18,7 @@ from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
 
+import numpy as np
 import requests
 import tiktoken
 
@@ -27,6 +29,7 @@ DOCUMENT_BOUNDARY = "<|endoftext|>"
 GENRES = ("tale", "novel", "drama", "scripture")
 CL100K = "cl100k_base"
 TOKENIZER_FILE = "tokenizer.tiktoken"
+COUNTS_FILE = "token_counts.json"
 
 # Words with the space or quote before them, numbers by three digits, runs of signs, white space.
 # Unlike in cl100k_base's pattern, an accent written as a combining mark stays inside its word, and
@@ -44,10 +47,18 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Tokenizer:
-    """A vocabulary: `name`, `n_vocab` (special tokens included), `boundary_id` and `genres`."""
+    """A vocabulary: `name`, `n_vocab` (special tokens included), `boundary_id` and `genres`.
 
-    def __init__(self, encoding: tiktoken.Encoding, genres: Sequence[str] = ()):
-        self.encoding = encoding
+    `counts`: how often each token comes in the models' training text, (n_vocab,) int64, or None.
+    """
+
+    def __init__(
+        self,
+        encoding: tiktoken.Encoding,
+        genres: Sequence[str] = (),
+        counts: np.ndarray | None = None,
+    ):
+        self.encoding, self.counts = encoding, counts
         self.genres = tuple(genres)
         self.name: str = encoding.name
         self.n_vocab: int = encoding.n_vocab
@@ -67,8 +78,14 @@ class Tokenizer:
 
     @classmethod
     def from_file(cls, path: str | Path, genres: Sequence[str] = ()) -> "Tokenizer":
-        """The Polish BPE in a `.tiktoken` file; `CheckpointError` if missing or damaged."""
-        return cls.from_ranks(read_ranks(Path(path)), genres)
+        """The Polish BPE in a `.tiktoken` file; `CheckpointError` if missing or damaged.
+
+        With its counts, if there is a `token_counts.json` beside.
+        """
+        tokenizer = cls.from_ranks(read_ranks(Path(path)), genres)
+        if (counts := Path(path).with_name(COUNTS_FILE)).is_file():
+            tokenizer.counts = read_counts(counts, tokenizer.n_vocab)
+        return tokenizer
 
     @classmethod
     def from_ranks(cls, ranks: dict[bytes, int], genres: Sequence[str] = ()) -> "Tokenizer":
@@ -131,7 +148,9 @@ class Tokenizer:
         return self._bytes[token]
 
     def save(self, path: str | Path) -> None:
-        """Writes the `.tiktoken` file of a Polish BPE, whole or not at all.
+        """Writes the `.tiktoken` file of a Polish BPE, and its counts beside, if it has them.
+
+        Each file appears whole or not at all.
 
         `PolishgenError` for cl100k_base, which is known by its name and has another pattern.
         """
@@ -140,6 +159,9 @@ class Tokenizer:
         ranked = enumerate(self._bytes[: self.n_ranks])
         lines = (b"%b %d\n" % (base64.b64encode(token), rank) for rank, token in ranked)
         write_bytes(Path(path), b"".join(lines))
+        if self.counts is not None:
+            counts = Path(path).with_name(COUNTS_FILE)
+            write_bytes(counts, (json.dumps(self.counts.tolist()) + "\n").encode())
 
 
 class StreamingDecoder:
@@ -160,6 +182,12 @@ class StreamingDecoder:
     def begun(self) -> bytes:
         """Bytes of a character that the last token left unfinished, none mostly."""
         return self._decoder.getstate()[0]
+
+    def copy(self) -> "StreamingDecoder":
+        """A decoder that has seen the same tokens and goes on by itself."""
+        other = StreamingDecoder(self.tokenizer)
+        other._decoder.setstate(self._decoder.getstate())
+        return other
 
     def flush(self) -> str:
         """U+FFFD if the tokens ended inside a character; the decoder then starts anew."""
@@ -183,6 +211,18 @@ def pieces(text: str) -> Sequence[str]:
         cuts += range(run.start() + LONGEST_RUN, run.end(), LONGEST_RUN)
     cuts.append(len(text))
     return [text[start:end] for start, end in pairwise(cuts)]
+
+
+def read_counts(path: Path, n_vocab: int) -> np.ndarray:
+    """The counts in a `token_counts.json`; `CheckpointError` unless it has one for each token."""
+    try:
+        counts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    whole = isinstance(counts, list) and all(type(n) is int and 0 <= n < 2**63 for n in counts)
+    if not whole or len(counts) != n_vocab:
+        raise CheckpointError(f"{path} is damaged: it must hold {n_vocab} whole numbers from 0")
+    return np.array(counts)
 
 
 def read_ranks(path: Path) -> dict[bytes, int]:

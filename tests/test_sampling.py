@@ -17,7 +17,9 @@ from polishgen.sampling import (
     sample_token,
 )
 
-PLAIN = SamplingConfig(temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, repetition_penalty=1.0)
+PLAIN = SamplingConfig(
+    temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, repetition_penalty=1.0, drafts=1
+)
 logits_lists = st.lists(st.floats(-8, 8), min_size=2, max_size=40)
 
 
@@ -177,8 +179,9 @@ def test_a_description_names_what_is_on():
     assert describe(PLAIN) == "temperature 1"
     assert describe(PLAIN.replace(temperature=0.75, min_p=0.04)) == "temperature 0.75, min-p 0.04"
     everything = SamplingConfig(
-        temperature=1.1, top_k=40, top_p=0.9, min_p=0.01, repetition_penalty=1.2
+        temperature=1.1, top_k=40, top_p=0.9, min_p=0.01, repetition_penalty=1.2, drafts=4
     )
     assert describe(everything) == (
-        "temperature 1.1, top-k 40, top-p 0.9, min-p 0.01, repetition penalty 1.2"
+        "temperature 1.1, top-k 40, top-p 0.9, min-p 0.01, repetition penalty 1.2, "
+        "at most 4 drafts per sentence"
     )

@@ -38,6 +38,11 @@ class Corpus:
     summary: Summary
 
 
+def token_counts(corpus: Corpus) -> np.ndarray:
+    """How often each token comes in the training split, (vocab_size,) int64."""
+    return np.bincount(without_marks(corpus.train), minlength=corpus.summary.vocab_size)
+
+
 def open_corpus(folder: str | Path) -> Corpus:
     """Maps the files of a folder made by `training.prepare`; `PolishgenError` if it is not one."""
     folder = Path(folder)

@@ -19,6 +19,7 @@ from polishgen.checkpoint import LOG_FILE, METRICS_FILE, read_json, save_checkpo
 from polishgen.command_line import command
 from polishgen.models import parameter_count
 from training.config import CONFIG_FILE, RECIPES, TrainingConfig, as_options
+from training.data import token_counts
 from training.log import LOG_COLUMNS, read_log, write_log
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def export_run(run: "Run", folder: Path) -> None:
             },
             "training": run.config.model_dump(),
         }
+        run.tokenizer.counts = token_counts(run.corpus)
         save_checkpoint(folder, model, run.tokenizer, metrics=metrics)
     write_log(folder / LOG_FILE, joined(run.log, run.stages, run.config.init_from))
 

@@ -4,7 +4,6 @@ A float32 model on a CPU is decoded by code compiled with Numba, from weights in
 else, and everything where Numba is missing, by the PyTorch model itself.
 """
 
-import copy
 import subprocess
 import sys
 import threading
@@ -38,8 +37,11 @@ class Decoder(Protocol):
     def step(self, token: int) -> np.ndarray:
         """Reads a token; logits (V,) after it."""
 
-    def copy(self) -> "Decoder":
-        """A decoder that has read the same tokens and goes on by itself."""
+    def copy(self, into: "Decoder | None" = None) -> "Decoder":
+        """A decoder that has read the same tokens and goes on by itself.
+
+        It may take the memory of `into`, a copy made before that nobody needs any more.
+        """
 
 
 def make_decoder(model: nn.Module, compiled: bool = True) -> Decoder:
@@ -77,8 +79,9 @@ class TorchDecoder:
     def step(self, token: int) -> np.ndarray:
         return self.prefill([token])
 
-    def copy(self) -> "TorchDecoder":
-        return TorchDecoder(self.model, copy.deepcopy(self.state))
+    def copy(self, into: "Decoder | None" = None) -> "TorchDecoder":
+        # No state is ever written to: each step makes a new one.
+        return TorchDecoder(self.model, self.state)
 
 
 class CompiledDecoder:
@@ -109,8 +112,8 @@ class CompiledDecoder:
         self.unread = False
         return logits
 
-    def copy(self) -> "CompiledDecoder":
-        other = CompiledDecoder(self.code, self.model)
+    def copy(self, into: "Decoder | None" = None) -> "CompiledDecoder":
+        other = into or CompiledDecoder(self.code, self.model)
         for target, source in zip(other.state, self.state, strict=True):
             target[:] = source
         other.unread = self.unread
@@ -134,8 +137,11 @@ class ChorusDecoder:
     def step(self, token: int) -> np.ndarray:
         return np.mean([member.step(token) for member in self.members], axis=0)
 
-    def copy(self) -> "ChorusDecoder":
-        return ChorusDecoder([member.copy() for member in self.members])
+    def copy(self, into: "Decoder | None" = None) -> "ChorusDecoder":
+        others = into.members if into else [None] * len(self.members)
+        return ChorusDecoder(
+            [own.copy(other) for own, other in zip(self.members, others, strict=True)]
+        )
 
 
 STEPS = ("gru", "transformer", "bdh")

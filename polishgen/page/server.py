@@ -278,11 +278,15 @@ def example() -> list[Event]:
         seed=EXAMPLE_SEED, max_new_tokens=EXAMPLE_TOKENS, genre=default_genre()
     )
     options = dict(config)
+    served = names()[:MAX_COLUMNS]
+    mended, *_ = events = list(write([(PROMPT, check_run(name, options)) for name in served]))
     written = []
-    for name in names()[:MAX_COLUMNS]:
-        events = list(write([(PROMPT, check_run(name, options))]))
-        way = events[-1]["columns"][0]["way"]
-        written.append({"model": name, "options": options, "way": way, "events": events})
+    for index, name in enumerate(served):
+        own = [event["columns"][index] for event in events if index in event["columns"]]
+        columns = [{"columns": {0: news}} for news in own]
+        columns[0]["mended"] = mended["mended"]
+        run = {"model": name, "options": options, "way": own[-1]["way"], "events": columns}
+        written.append(run)
     return written
 
 

@@ -124,8 +124,8 @@ def pieces_of(segments: Sequence[Segment]) -> Iterator[Written]:
         while segment.length is not None and segment.way == "compiled" and compiling:
             time.sleep(SLICE)
         decoder = make_decoder(lm.model, segment.way == "compiled")
-        alternatives = {"n_alternatives": N_ALTERNATIVES, "decoder": decoder}
-        for piece in lm.stream(context_of(segment, text), **options, **alternatives):
+        options |= {"n_alternatives": N_ALTERNATIVES, "decoder": decoder, "tells_drafts": True}
+        for piece in lm.stream(context_of(segment, text), **options):
             if left == 0:
                 break
             shown = piece.text if left is None else piece.text[:left]
@@ -185,8 +185,10 @@ class Progress:
         self, segment: int, text: str, piece: Piece, alternatives: list[list], way: str
     ) -> None:
         """Takes in one piece; tokens without text of their own wait for the next."""
-        self.count += len(piece.token_ids)
         self.end, self.way = piece.finish_reason, way
+        if not piece.token_ids:
+            return  # a draft's
+        self.count += len(piece.token_ids)
         chance, alternatives = self.pending or (1.0, alternatives)
         chance *= piece.probability or 1.0
         self.pending = (chance, alternatives)

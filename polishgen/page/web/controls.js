@@ -10,6 +10,7 @@ const USUAL = {
   top_p: [0.05, 1, 0.01],
   min_p: [0, 1, 0.01],
   repetition_penalty: [0.5, 2, 0.05],
+  drafts: [1, 32, 1],
 };
 const SAMPLING = Object.keys(settings.presets.balanced);
 const SWITCHES = ["starts_new_word", "mends_spelling"];

@@ -1,6 +1,6 @@
 // The Write tab: columns that stream side by side, texts that can be branched, edited and shared.
 
-import { $, $$, Job, architectureOf, element, modelTitle, number, say, settings } from "./core.js";
+import { $, $$, Job, architectureOf, defaults, element, modelTitle, number, say, settings } from "./core.js";
 import { openPopover } from "./popover.js";
 import * as shelf from "./shelf.js";
 import { openSharing } from "./sharing.js";
@@ -370,6 +370,8 @@ class Column {
       const { count, seconds, seen, end } = last.figures;
       text = say("stats", { tokens: number(count), speed: number(count / seconds) });
       if (seen) text += say("stats_seen", { seen: number(seen) });
+      const drafts = last.options?.drafts ?? defaults.drafts;
+      if (drafts > 1) text += say("stats_drafts", { drafts: number(drafts) });
       if (end) text += say(`ended_${end}`);
     }
     $(".stats", this.box).textContent = text;
