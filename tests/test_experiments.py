@@ -6,14 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import invented_text
+from conftest import invented_text, save_tiny_checkpoint
 
+import polishgen
 from polishgen.checkpoint import read_json
 from polishgen.errors import ParameterError
 from training.bench import multiplications_per_token
 from training.corpus.cleaning import n_bytes
 from training.data import open_corpus, without_marks
-from training.experiments import ablations, runs, trials
+from training.experiments import ablations, gap, runs, trials
 from training.experiments.runs import Experiment
 from training.experiments.subsets import VOCABULARIES, prepare_subset
 from training.measures.held_out import read_documents
@@ -114,6 +115,24 @@ def test_compute_is_counted_as_by_hand(base, tmp_path, monkeypatch):
     wider = transformer + 256 * (350 - vocabulary)
     steps = runs.equal_steps(config, base, 10**9)
     assert steps == round(10**9 / 8192 * transformer / wider) < 10**9 / 8192
+
+
+def test_the_gap_is_between_what_was_read_and_what_was_not(base, tmp_path, monkeypatch, capsys):
+    save_tiny_checkpoint(tmp_path / "tiny", "gru")
+    monkeypatch.setattr(gap, "ALL_CHARACTERS", 3000)
+    gap.main(["--data", str(base), "--models", str(tmp_path / "tiny")])
+    *_, row = capsys.readouterr().out.splitlines()
+    lm = polishgen.load(tmp_path / "tiny")
+    expected = []
+    for split in ("train", "val.txt"):
+        documents = read_documents(base / f"{split}.jsonl")
+        chosen = gap.excerpts(documents, "novel")
+        assert all(any(each.text in d.text for d in documents) for each in chosen)
+        assert sum(len(each.text) for each in chosen) >= 3000
+        scores = [lm.score(each.text).loss for each in chosen]
+        bits = sum(score.nats for score in scores) / math.log(2)
+        expected.append(bits / sum(score.n_bytes for score in scores))
+    assert row == f"| {lm.name} | novel | {expected[0]:.3f} | {expected[1]:.3f} |"
 
 
 def test_slope_of_a_straight_line():
