@@ -166,10 +166,11 @@ def stream_pieces(
     text = Continuation(decoder, tokenizer, prompt, config)
     # At temperature 0 all drafts would be the same.
     drafted = config.drafts > 1 and config.temperature > 0
+    scratch = text.copy() if drafted else None
     while True:
         text.read()
-        if drafted:
-            drafting = draft_sentence(text, generator)
+        if scratch:
+            drafting = draft_sentence(text, scratch, generator)
             while (tokens := next(drafting)) is None:
                 yield Piece("", (), time.perf_counter() - started)
         else:
@@ -184,15 +185,17 @@ def stream_pieces(
 
 
 def draft_sentence(
-    text: Continuation, generator: np.random.Generator
+    text: Continuation, scratch: Continuation, generator: np.random.Generator
 ) -> Iterator[Sequence[int] | None]:
     """The tokens of a sentence's best draft; before them None for each token of any draft.
+
+    scratch: a copy of `text` from before, whose memory the drafts take.
 
     Whether the document ends here the first one decides, with the model's own probability: ranked
     against their frequency, document boundaries would win whenever they are drawn.
     """
     log_frequency = log_frequencies(text.tokenizer)
-    scratch, best = None, None
+    best: Draft | None = None
     for _ in range(text.config.drafts):
         scratch, draft = text.copy(into=scratch), Draft()
         while not draft.is_long_enough and (best is None or draft.can_beat(best)):
