@@ -352,12 +352,13 @@ def run_python(hub: Hub, home: Path, *arguments: str, **environment: str) -> str
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         timeout=1200,
         check=False,
     )
-    assert result.returncode == 0, result.stdout
-    return result.stdout
+    # As bytes: in text mode a carriage return that a model wrote would become a line's end.
+    output = result.stdout.decode()
+    assert result.returncode == 0, output
+    return output
 
 
 def test_the_token_is_nowhere_to_be_seen(hub: Hub, bundled: Path, tmp_path: Path):
