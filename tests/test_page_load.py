@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_twenty_visitors_are_served_and_leave_no_trace():
-    figures = measure_app(visitors=20, tokens=100)
+    figures = measure_app(visitors=20, tokens=100, repeats=2)
     print(app_table(figures))
     assert figures.finished == figures.visitors == 20
     assert figures.all_tokens >= 400 and figures.undrafted_seconds < 3
