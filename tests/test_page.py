@@ -307,7 +307,7 @@ def test_no_error_locks_the_page(open_page: OpenPage):
 
 def test_a_text_outlives_reload_and_lost_connections(open_page: OpenPage):
     page = open_page(locale="en-GB")
-    set_up(page, max_new_tokens=1000, seed=9)
+    set_up(page, max_new_tokens=1000, drafts=1, seed=9)
     slow = slow_down(page)
     page.locator("#prompt").fill("Wieczorem")
     page.locator("#generate").click()
@@ -463,7 +463,7 @@ def test_no_window_and_no_edit_undoes_another(open_page: OpenPage):
     assert len(stored_runs(page)) == count + 1
     # What the first one is writing has not been interrupted.
     third = page.context.new_page()
-    set_up(page, max_new_tokens=1000)
+    set_up(page, max_new_tokens=1000, drafts=1)
     slow_down(page)
     page.locator("#generate").click()
     page.wait_for_function("Object.values(localStorage).some(run => run.includes('\"running\":['))")
@@ -596,7 +596,7 @@ def test_a_link_that_was_not_read_to_its_end_says_nothing_else(open_page: OpenPa
 def test_a_run_is_not_disturbed_by_looking_at_its_words(open_page: OpenPage):
     page = open_page(locale="en-GB")
     popover = page.locator("#popover")
-    set_up(page, max_new_tokens=1000, seed=2)
+    set_up(page, max_new_tokens=1000, drafts=1, seed=2)
     page.locator("#tint").check()
     slow_down(page)
     page.locator("#generate").click()
