@@ -11,6 +11,10 @@ import pytest
 from hub_server import Hub
 from page_server import ServedPage, serve_page
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests run side by side, a core each, and so does what they start.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 if TYPE_CHECKING:
     from torch import nn
 

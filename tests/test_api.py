@@ -19,6 +19,7 @@ from page_server import serve_page
 import polishgen
 from polishgen.page.writing import encode_link
 
+pytestmark = pytest.mark.xdist_group("page")
 PROMPT = "Pewnego razu młody książe"
 MODELS = ["gru", "transformer", "bdh", "chorus"]
 AWKWARD_PROMPTS = {

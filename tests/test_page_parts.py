@@ -232,7 +232,7 @@ def test_texts_are_replayed_to_the_character():
 
 
 def test_a_link_repeats_a_text_the_way_it_was_written():
-    options = {"seed": 5, "max_new_tokens": 30}
+    options = {"seed": 5, "max_new_tokens": 20, "drafts": 2}
     request = [("Ala", writing.check_run(name, options)) for name in names()]
 
     def write_down(events) -> tuple[list[str], set[str]]:

@@ -34,11 +34,11 @@ def random_model(name: str) -> LanguageModel:
 def calls_of(lm: LanguageModel) -> dict[str, Callable[[], object]]:
     """Calls of all that can be asked of a model."""
     calls: dict[str, Callable[[], object]] = {
-        "generate": lambda: lm.generate("żółw", max_new_tokens=30, seed=1),
-        "several prompts": lambda: lm.generate(["Ala", "Ola"], max_new_tokens=10, seed=3),
+        "generate": lambda: lm.generate("żółw", max_new_tokens=30, seed=1, drafts=2),
+        "several prompts": lambda: lm.generate(["Ala", "Ola"], max_new_tokens=10, seed=3, drafts=1),
         "stream": lambda: [
             (piece.text, piece.probability, piece.alternatives)
-            for piece in lm.stream("ma", max_new_tokens=30, n_alternatives=3, seed=2)
+            for piece in lm.stream("ma", max_new_tokens=30, n_alternatives=3, seed=2, drafts=2)
         ],
         "score": lambda: lm.score(TEXT),
         "read_tokens": lambda: list(read_tokens(lm, TEXT, n_alternatives=3)),
