@@ -73,9 +73,10 @@ def open_page(browser: Browser, served_page) -> Iterator[OpenPage]:
         page.goto(served_page.url + path)
         page.locator("html[data-ready]").wait_for()
         if drafts and "?" not in path:
-            page.locator("#drafts").evaluate(
-                "(field, n) => { field.value = n; field.dispatchEvent(new Event('change')); }", drafts
+            set_drafts = (
+                "(field, n) => { field.value = n; field.dispatchEvent(new Event('change')); }"
             )
+            page.locator("#drafts").evaluate(set_drafts, drafts)
         return page
 
     yield open_one
