@@ -1,6 +1,6 @@
 """How fast the models decode: compiled, through PyTorch, and the way the report did it.
 
-The report ran the whole of the last window through the model anew for every token. All ways run
+The report ran the whole of the last window through the model anew for every token. All backends run
 here in one process, in turn, on the same weights, with the same seed and sampling.
 """
 
@@ -30,18 +30,20 @@ class BenchConfig(Record):
     """How much to measure."""
 
     tokens: number(int, ge=1, le=10_000) = Field(200, description="tokens to decode")
-    repeats: number(int, ge=1, le=100) = Field(3, description="times that each way decodes them")
+    repeats: number(int, ge=1, le=100) = Field(3, description="runs of each backend")
     threads: number(int, ge=1, le=256) = Field(1, description="threads of PyTorch, 1 on the page")
 
 
 @dataclass(frozen=True)
 class DecodingSpeed:
-    """One model decoded one way: medians over the repeats, `tokens_per_second` from the call to the
-    last token. `divergence`: mean KL divergence from the float64 model, in nats per token.
+    """One model decoded by one backend: medians over the repeats.
+
+    `tokens_per_second` counts from the call to the last token; `divergence` is the mean KL
+    divergence from the float64 model, in nats per token.
     """
 
     model: str
-    way: str
+    backend: str
     tokens: int
     first_token_seconds: float
     tokens_per_second: float
@@ -51,23 +53,23 @@ class DecodingSpeed:
 def measure_decoding(
     lm: LanguageModel, new_tokens: int = 200, repeats: int = 3, prompt: str = TEN_WORDS
 ) -> list[DecodingSpeed]:
-    """Decodes `new_tokens` in each way, in turn, `repeats` times, the report's slow way once.
+    """Decodes `new_tokens` by each backend, in turn, `repeats` times, the report's slow way once.
 
-    Without Numba there is no compiled way. A run that ends early, at a document boundary, counts
+    Without Numba nothing is compiled. A run that ends early, at a document boundary, counts
     with the tokens that it made.
     """
     config = GenerationConfig(max_new_tokens=new_tokens, seed=0, starts_new_word=False, drafts=1)
-    ways: dict[str, Callable[[nn.Module], Decoder]] = {
+    decoders: dict[str, Callable[[nn.Module], Decoder]] = {
         "PyTorch": TorchDecoder,
         "re-running the window": WindowDecoder,
     }
-    if (way := make_decoder(lm.model).way) != "PyTorch":
-        ways = {way: make_decoder} | ways
-    runs: dict[str, list[list[Piece]]] = {name: [] for name in ways}
-    for decoder in ways.values():
+    if (backend := make_decoder(lm.model).backend) != "PyTorch":
+        decoders = {backend: make_decoder} | decoders
+    runs: dict[str, list[list[Piece]]] = {name: [] for name in decoders}
+    for decoder in decoders.values():
         next(stream_pieces(decoder(lm.model), lm.tokenizer, prompt, config))  # warm-up
     for repeat in range(repeats):
-        for name, decoder in ways.items():
+        for name, decoder in decoders.items():
             if repeat and decoder is WindowDecoder:
                 continue
             pieces = stream_pieces(decoder(lm.model), lm.tokenizer, prompt, config)
@@ -81,7 +83,7 @@ def measure_decoding(
             len(repeated[0]),
             median(pieces[0].seconds for pieces in repeated),
             median(len(pieces) / pieces[-1].seconds for pieces in repeated),
-            divergence(ways[name](lm.model), lm.model, text),
+            divergence(decoders[name](lm.model), lm.model, text),
         )
         for name, repeated in runs.items()
     ]
@@ -100,7 +102,7 @@ def divergence(decoder: Decoder, model: nn.Module, tokens: Sequence[int]) -> flo
 class WindowDecoder:
     """Runs the whole of the last `context_length` tokens through the model anew, as the report."""
 
-    way = "PyTorch"
+    backend = "PyTorch"
 
     def __init__(self, model: nn.Module, tokens: tuple[int, ...] = ()):
         self.model, self.tokens = model, tokens
@@ -119,12 +121,13 @@ class WindowDecoder:
 def speed_table(speeds: Sequence[DecodingSpeed]) -> str:
     """The figures as a Markdown table."""
     lines = [
-        "| model | way | tokens | first token (ms) | tokens per second | KL (nats per token) |",
+        "| model | backend | tokens | first token (ms) | tokens per second | KL (nats per token) |",
         "|---|---|---:|---:|---:|---:|",
     ]
     lines += [
-        f"| {speed.model} | {speed.way} | {speed.tokens} | {1000 * speed.first_token_seconds:.1f} "
-        f"| {speed.tokens_per_second:,.0f} | {speed.divergence:.6f} |"
+        f"| {speed.model} | {speed.backend} | {speed.tokens} "
+        f"| {1000 * speed.first_token_seconds:.1f} | {speed.tokens_per_second:,.0f} "
+        f"| {speed.divergence:.6f} |"
         for speed in speeds
     ]
     return "\n".join(lines)

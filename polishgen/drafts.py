@@ -3,15 +3,18 @@
 Sample and rank (Adiwardana et al., arXiv 2001.09977): small models write sound sentences beside
 broken ones, and know them apart better than they write. Each token of a draft has evidence for it,
 
-    log p(token | text) - log q(token)
+    log p(token | text) - log q(token | sentence)
 
-where p is the model's own probability, before any filter, and q the token's frequency in the
-training text: by p alone drafts would win that say the commonest things. A draft is as good as its
-weakest places, where sentences break: its score is the mean of the least few of these numbers, of
-the kind that goes best with people's judgement in Lau, Clark & Lappin (doi 10.1111/cogs.12414).
+where p is the model's own probability, before any filter, and q what the token is worth without a
+model: its frequency in the training text, or `REPEATED` if that is more and the sentence has it
+already. By p alone drafts would win that say the commonest things, and against the frequency alone
+those that say a thing twice. A draft is as good as its weakest places, where sentences break: its
+score is the mean of the least few of these numbers, of the kind that goes best with people's
+judgement in Lau, Clark & Lappin (doi 10.1111/cogs.12414).
 """
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import log
@@ -29,6 +32,8 @@ LONGEST_DRAFT = 64
 WEAKEST = 3
 # What a draft e times as long may have of weaker places, in nats: else short ones would always win.
 LENGTH_BONUS = 0.5
+# The least q of a token that the sentence has already.
+REPEATED = 0.05
 # A draft with this score is good enough, in nats: nearly all of them read as sound sentences.
 GOOD_SCORE = 4.0
 
@@ -86,9 +91,17 @@ def log_probability(logits: np.ndarray, token: int) -> float:
     return float(logits[token] - top - np.log(np.exp(logits - top).sum()))
 
 
+def evidence(logits: np.ndarray, token: int, sentence: Set[int], tokenizer: Tokenizer) -> float:
+    """log p - log q of a token, in nats, after `logits` (V,) and the tokens of its sentence."""
+    expected = log_frequencies(tokenizer)[token]
+    if token in sentence:
+        expected = max(expected, log(REPEATED))
+    return log_probability(logits, token) - expected
+
+
 @lru_cache(maxsize=8)
 def log_frequencies(tokenizer: Tokenizer) -> np.ndarray:
-    """log q (V,) of each token; one that never came counts as having come once.
+    """Logarithms (V,) of the tokens' frequencies; one that never came counts as having come once.
 
     All are equally common in a tokenizer without counts.
     """

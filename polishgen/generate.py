@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from polishgen.decoding import Decoder
-from polishgen.drafts import Draft, log_frequencies, log_probability
+from polishgen.drafts import SENTENCE_END, Draft, evidence
 from polishgen.parameters import GenerationConfig
 from polishgen.sampling import sample_token
 from polishgen.tokenizer import StreamingDecoder, Tokenizer
@@ -101,6 +101,7 @@ class Continuation:
         self.seen[tokens] = True
         self.logits = decoder.prefill(tokens)
         self.may_follow = may_come_first(tokenizer, prompt, config.starts_new_word)
+        self.sentence = frozenset(tokenizer.encode(SENTENCE_END.split(prompt)[-1]))
         self.count = 0
         self.unread: int | None = None
 
@@ -133,6 +134,7 @@ class Continuation:
         # Any special token: after a genre's, too, another document would begin.
         ended = token >= self.tokenizer.n_ranks
         text = "" if ended else self.characters.push(token)
+        self.sentence = frozenset() if SENTENCE_END.search(text) else self.sentence | {token}
         if self.held_space and text:
             text, self.held_space = text[1:], False
         text = self.watcher.push(text)
@@ -194,17 +196,16 @@ def draft_sentence(
     Whether the document ends here the first one decides, with the model's own probability: ranked
     against their frequency, document boundaries would win whenever they are drawn.
     """
-    log_frequency = log_frequencies(text.tokenizer)
     best: Draft | None = None
     for _ in range(text.config.drafts):
         scratch, draft = text.copy(into=scratch), Draft()
         while not draft.is_long_enough and (best is None or draft.can_beat(best)):
             scratch.read()
             token = scratch.draw(generator, may_end=bool(draft.tokens) or best is None)
-            evidence = log_probability(scratch.logits, token) - log_frequency[token]
             ends_document = token >= text.tokenizer.n_ranks
+            weight = evidence(scratch.logits, token, scratch.sentence, text.tokenizer)
             new, reason = scratch.write(token)
-            draft.add(token, new, None if ends_document else evidence, reason in ENDS)
+            draft.add(token, new, None if ends_document else weight, reason in ENDS)
             yield None
             if reason:
                 break

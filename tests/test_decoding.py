@@ -84,7 +84,7 @@ def test_token_by_token_is_the_float64_model(flavour):
     """Far beyond the window of 16: a rolling cache, or two windows half a context apart."""
     model, tokens = small_model(flavour), random_tokens(75)
     decoder = make_decoder(model)
-    assert decoder.way == "compiled"
+    assert decoder.backend == "compiled"
     logits = [decoder.step(token) for token in tokens]
     assert divergence(float64_logits(model, tokens), logits).mean() < 1e-3
 
@@ -202,13 +202,13 @@ def test_the_reports_models_decode_at_full_size(architecture):
     decoder, started = make_decoder(model), time.perf_counter()
     logits = np.array([decoder.step(token) for token in tokens])
     speed = len(tokens) / (time.perf_counter() - started)
-    print(f"\n{architecture}: {speed:.0f} tokens per second, {decoder.way}")
+    print(f"\n{architecture}: {speed:.0f} tokens per second, {decoder.backend}")
     exact = float64_logits(model, tokens).numpy()
     assert np.square(logits - exact).mean() < 0.05**2 * exact.var()
 
 
 def test_other_precisions_decode_through_pytorch():
-    assert make_decoder(small_model(("gru", "compact")).double()).way == "PyTorch"
+    assert make_decoder(small_model(("gru", "compact")).double()).backend == "PyTorch"
 
 
 def test_while_code_is_compiled_pytorch_decodes(monkeypatch):
@@ -222,12 +222,12 @@ def test_while_code_is_compiled_pytorch_decodes(monkeypatch):
     monkeypatch.setattr(decoder, "compile_elsewhere", lambda architecture: None)
     monkeypatch.setattr(decoder, "compiled_code", slowly)
     thread = compile_in_background()
-    assert make_decoder(model).way == "PyTorch"
+    assert make_decoder(model).backend == "PyTorch"
     go_on.set()
     thread.join()
     assert sorted(asked_for) == sorted(ARCHITECTURES)
     monkeypatch.undo()
-    assert make_decoder(model).way == "compiled"
+    assert make_decoder(model).backend == "compiled"
 
 
 @pytest.mark.slow
@@ -255,7 +255,7 @@ import sys
 import polishgen
 lm = polishgen.load(sys.argv[1])
 lm.generate("Ala", max_new_tokens=5, seed=1)
-print(polishgen.decoding.make_decoder(lm.model).way)
+print(polishgen.decoding.make_decoder(lm.model).backend)
 """
 
 

@@ -102,7 +102,7 @@ def test_decoding_with_state_is_decoding_without(architecture):
 def test_bench_compares_the_ways_on_one_text(architecture):
     lm = byte_model(architecture)
     with_state, window = measure_decoding(lm, new_tokens=10, repeats=2, prompt="Ala")
-    assert (with_state.way, window.way) == ("PyTorch", "re-running the window")
+    assert (with_state.backend, window.backend) == ("PyTorch", "re-running the window")
     assert with_state.tokens == window.tokens and with_state.divergence < 1e-9
     assert with_state.tokens_per_second > 0 and window.first_token_seconds > 0
     # Beyond a context of 16 the window forgets; the transformer's own window is not the same.

@@ -236,15 +236,17 @@ def test_a_link_repeats_a_text_the_way_it_was_written():
     request = [("Ala", writing.check_run(name, options)) for name in names()]
 
     def write_down(events) -> tuple[list[str], set[str]]:
-        texts, ways = [""] * len(request), set()
+        texts, backends = [""] * len(request), set()
         for event in events:
             for index, news in event["columns"].items():
                 texts[index] += "".join(token[1] for token in news["tokens"])
-                ways.add(news["way"])
-        return texts, ways
+                backends.add(news["backend"])
+        return texts, backends
 
-    def code_of(texts: list[str], **way) -> str:
-        runs = [{"model": n, "length": len(t), **way} for n, t in zip(names(), texts, strict=True)]
+    def code_of(texts: list[str], **backend) -> str:
+        runs = [
+            {"model": n, "length": len(t), **backend} for n, t in zip(names(), texts, strict=True)
+        ]
         return writing.encode_link([["Ala", run | options] for run in runs])
 
     # While code is being compiled, PyTorch writes, and does so again for the link.
@@ -252,7 +254,7 @@ def test_a_link_repeats_a_text_the_way_it_was_written():
     try:
         by_pytorch = write_down(writing.write(request))
         assert by_pytorch[1] == {"PyTorch"}
-        assert write_down(writing.replay(code_of(by_pytorch[0], way="PyTorch"))) == by_pytorch
+        assert write_down(writing.replay(code_of(by_pytorch[0], backend="PyTorch"))) == by_pytorch
         # What compiled code wrote waits for it.
         with ThreadPoolExecutor() as pool:
             plain = code_of(["a"] * len(request))
@@ -265,10 +267,10 @@ def test_a_link_repeats_a_text_the_way_it_was_written():
         compiling.clear()
     compiled = write_down(writing.write(request))
     assert compiled[1] == {"compiled"}
-    assert write_down(writing.replay(code_of(by_pytorch[0], way="PyTorch"))) == by_pytorch
+    assert write_down(writing.replay(code_of(by_pytorch[0], backend="PyTorch"))) == by_pytorch
     assert write_down(writing.replay(code_of(compiled[0]))) == compiled
-    with pytest.raises(ParameterError, match="way"):
-        writing.replay(code_of(["a"] * len(request), way="abacus"))
+    with pytest.raises(ParameterError, match="backend"):
+        writing.replay(code_of(["a"] * len(request), backend="abacus"))
 
 
 def test_what_is_read_otherwise_than_typed_is_told_first():
@@ -745,7 +747,7 @@ def test_the_page_is_served_before_its_code_is_compiled_and_its_example_written(
     compiled = threading.Event()
     loading = threading.Thread(target=compiled.wait, daemon=True)
     loading.start()
-    example = [{"model": "gru", "options": {}, "way": "compiled", "events": []}]
+    example = [{"model": "gru", "options": {}, "backend": "compiled", "events": []}]
     monkeypatch.setattr(server, "example_is_there", threading.Event())
     monkeypatch.setattr(server, "is_cached", lambda: False)
     monkeypatch.setattr(server, "compile_in_background", lambda: loading)

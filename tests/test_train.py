@@ -282,7 +282,7 @@ def test_two_processes_train_as_one_with_the_doubled_batch(model, tiny_corpus, t
     common = {"max_steps": 8, "model_options": narrow, "checkpoint_interval": 4}
     launch_two(arguments(model, tiny_corpus, tmp_path / "two", micro_batch_size=2, **common))
     assert main(arguments(model, tiny_corpus, tmp_path / "one", micro_batch_size=4, **common)) == 0
-    assert load_state(tmp_path / "two/states/step-0000008")["made_of"]["processes"] == 2
+    assert load_state(tmp_path / "two/states/step-0000008")["provenance"]["processes"] == 2
     metrics = json.loads((tmp_path / "two" / "checkpoint" / "metrics.json").read_text())
     recorded = metrics["stages"][-1]["command"]
     assert recorded.startswith(

@@ -104,7 +104,7 @@ class Run:
         self.model, *self.optimizers = self.accelerator.prepare(self.model, *self.optimizers)
         self.carried: Any = None
         self.tokenizer = self.corpus.summary.open_tokenizer(self.corpus.folder)
-        self.made_of = {
+        self.provenance = {
             "corpus": self.corpus.summary.digest,
             "tokenizer": self.tokenizer.digest,
             "processes": self.accelerator.num_processes,
@@ -263,7 +263,7 @@ class Run:
                     "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                     "carried": carried,
                     "average": self.average,
-                    "made_of": self.made_of,
+                    "provenance": self.provenance,
                     "stages": self.stages,
                     "tokens": self.tokens,
                     "elapsed": self.elapsed,
@@ -286,11 +286,11 @@ class Run:
                 print(f"{error}; trying the state before it", file=sys.stderr)
         else:
             raise PolishgenError(f"no state of {self.folder} can be read")
-        for name, value in self.made_of.items():
-            if saved["made_of"][name] != value:
+        for name, value in self.provenance.items():
+            if saved["provenance"][name] != value:
                 raise PolishgenError(
-                    f"{path} was made with {name} {saved['made_of'][name]}, this run has {value}: "
-                    "resume with the same"
+                    f"{path} was made with {name} {saved['provenance'][name]}, this run has "
+                    f"{value}: resume with the same"
                 )
         self.accelerator.unwrap_model(self.model).load_state_dict(saved["model"])
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):

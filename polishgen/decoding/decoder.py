@@ -27,9 +27,9 @@ SHORT_PROMPT = 24
 
 
 class Decoder(Protocol):
-    """A model reading one text. `way` is "compiled" or "PyTorch"; V = vocabulary."""
+    """A model reading one text. `backend` is "compiled" or "PyTorch"; V = vocabulary."""
 
-    way: str
+    backend: str
 
     def prefill(self, tokens: Sequence[int]) -> np.ndarray:
         """Reads one or more tokens; logits (V,) after the last."""
@@ -63,7 +63,7 @@ def make_decoder(model: nn.Module, compiled: bool = True) -> Decoder:
 class TorchDecoder:
     """Decodes through the model's own `forward(tokens, state)`."""
 
-    way = "PyTorch"
+    backend = "PyTorch"
 
     def __init__(self, model: nn.Module, state: Any = None):
         self.model, self.state = model, state
@@ -87,7 +87,7 @@ class TorchDecoder:
 class CompiledDecoder:
     """Decodes through a compiled step, whose state is a tuple of arrays."""
 
-    way = "compiled"
+    backend = "compiled"
 
     def __init__(self, code: ModuleType, model: nn.Module):
         self.code, self.model = code, model
@@ -127,9 +127,9 @@ class ChorusDecoder:
         self.members = members
 
     @property
-    def way(self) -> str:
-        ways = {member.way for member in self.members}
-        return "compiled" if ways == {"compiled"} else "PyTorch"
+    def backend(self) -> str:
+        backends = {member.backend for member in self.members}
+        return "compiled" if backends == {"compiled"} else "PyTorch"
 
     def prefill(self, tokens: Sequence[int]) -> np.ndarray:
         return np.mean([member.prefill(tokens) for member in self.members], axis=0)
@@ -180,7 +180,7 @@ def compile_in_background() -> threading.Thread:
                 compile_elsewhere(architecture)
                 compile_step(architecture)
         finally:
-            compiling.clear()  # all at once, so that a chorus's members decode in one way
+            compiling.clear()  # all at once, so that a chorus's members decode by one backend
 
     thread = threading.Thread(target=run, name="compile", daemon=True)
     thread.start()

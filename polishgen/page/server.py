@@ -285,7 +285,7 @@ def example() -> list[Event]:
         own = [event["columns"][index] for event in events if index in event["columns"]]
         columns = [{"columns": {0: news}} for news in own]
         columns[0]["mended"] = mended["mended"]
-        run = {"model": name, "options": options, "way": own[-1]["way"], "events": columns}
+        run = {"model": name, "options": options, "backend": own[-1]["backend"], "events": columns}
         written.append(run)
     return written
 
@@ -295,7 +295,9 @@ def example_picture() -> str:
     first = example()[-1]
     news = [event["columns"][0] for event in first["events"]]
     length = sum(len(token[1]) for each in news for token in each["tokens"])
-    run = {"model": first["model"], "length": length, "way": first["way"]} | first["options"]
+    run = {"model": first["model"], "length": length, "backend": first["backend"]} | first[
+        "options"
+    ]
     return "card.png?" + urlencode({"run": encode_link([[PROMPT, run]])})
 
 

@@ -29,7 +29,7 @@ CONTEXT_TOKENS = 2_000
 # Tokens that one press may ask for, of one model.
 MAX_TOKENS = 1_000
 MAX_COLUMNS, MAX_SEGMENTS, MAX_TEXT = 4, 100, 60_000
-LENGTH, WAY = number(int, ge=0, le=MAX_TEXT), choice("compiled", "PyTorch")
+LENGTH, BACKEND = number(int, ge=0, le=MAX_TEXT), choice("compiled", "PyTorch")
 N_ALTERNATIVES = 6
 # Seconds between two updates: 25 per second.
 SLICE = 0.04
@@ -44,24 +44,24 @@ WRITERS = ThreadPoolExecutor(N_WRITERS, thread_name_prefix="write")
 class Run:
     """A segment that a model writes: `length` in characters, None for as long as it will.
 
-    A link's run is written again the way it was: through compiled code or through PyTorch, whose
+    A link's run is written again by the same backend, compiled code or PyTorch, whose
     logits differ in the last digits.
     """
 
     model: str
     config: GenerationConfig
     length: int | None = None
-    way: str = "compiled"
+    backend: str = "compiled"
 
 
 Segment = str | Run
 # Segment's index, the text that came, the piece that brought it, the alternatives to it as
-# (text, probability), and the decoder's way.
+# (text, probability), and the decoder's backend.
 Written = tuple[int, str, Piece, list[list], str]
 
 
 def check_run(
-    model: object, options: object, length: object = None, way: object = "compiled"
+    model: object, options: object, length: object = None, backend: object = "compiled"
 ) -> Run:
     """A run from plain values; `ParameterError` for any that is not allowed."""
     lm = model_named(model)
@@ -72,7 +72,7 @@ def check_run(
     if length is not None:
         length = check("length", length, LENGTH)
     lm.tokenizer.prefix(config.genre)  # refuses a genre that the model does not know
-    return Run(str(model), config, length, check("way", way, WAY))
+    return Run(str(model), config, length, check("backend", backend, BACKEND))
 
 
 def check_tokens(parameter: str, text: str, model: str, limit: int) -> None:
@@ -121,9 +121,9 @@ def pieces_of(segments: Sequence[Segment]) -> Iterator[Written]:
             continue
         lm, left = models()[segment.model], segment.length
         options = dict(segment.config)
-        while segment.length is not None and segment.way == "compiled" and compiling:
+        while segment.length is not None and segment.backend == "compiled" and compiling:
             time.sleep(SLICE)
-        decoder = make_decoder(lm.model, segment.way == "compiled")
+        decoder = make_decoder(lm.model, segment.backend == "compiled")
         options |= {"n_alternatives": N_ALTERNATIVES, "decoder": decoder, "tells_drafts": True}
         for piece in lm.stream(context_of(segment, text), **options):
             if left == 0:
@@ -131,15 +131,15 @@ def pieces_of(segments: Sequence[Segment]) -> Iterator[Written]:
             shown = piece.text if left is None else piece.text[:left]
             left = None if left is None else left - len(shown)
             text += shown
-            yield index, shown, piece, readable(lm.tokenizer, piece), decoder.way
+            yield index, shown, piece, readable(lm.tokenizer, piece), decoder.backend
 
 
 def race(streams: Sequence[Iterator[Written]]) -> Iterator[Event]:
     """Runs `streams` side by side, as many at once as there are writers.
 
-    An event is {"columns": {index: {"tokens", "count", "seconds", "end", "way"}}}: the tokens that
-    are new, how many there are by now, the seconds of this column's own work, why it ended, and how
-    it is decoded. A column's first token is told at once, later ones about 25 times a second.
+    An event is {"columns": {index: {"tokens", "count", "seconds", "end", "backend"}}}: the tokens
+    that are new, how many there are by now, the seconds of this column's own work, why it ended,
+    and what decodes it. A column's first token is told at once, later ones about 25 times a second.
     """
     columns = [Progress() for _ in streams]
 
@@ -169,7 +169,7 @@ class Progress:
         self.pending: tuple[float, list] | None = None
         self.count, self.seconds = 0, 0.0
         self.end: str | None = None
-        self.way = "compiled"
+        self.backend = "compiled"
 
     def advance(self, stream: Iterator[Written], share: float) -> bool:
         """Takes tokens from `stream` for `share` seconds, at least one; False at its end."""
@@ -182,10 +182,10 @@ class Progress:
         return written is not None
 
     def add(
-        self, segment: int, text: str, piece: Piece, alternatives: list[list], way: str
+        self, segment: int, text: str, piece: Piece, alternatives: list[list], backend: str
     ) -> None:
         """Takes in one piece; tokens without text of their own wait for the next."""
-        self.end, self.way = piece.finish_reason, way
+        self.end, self.backend = piece.finish_reason, backend
         if not piece.token_ids:
             return  # a draft's
         self.count += len(piece.token_ids)
@@ -201,7 +201,7 @@ class Progress:
         tokens, self.tokens = self.tokens, []
         seconds = round(self.seconds, 4)
         told = {"tokens": tokens, "count": self.count, "seconds": seconds}
-        return told | {"end": self.end, "way": self.way}
+        return told | {"end": self.end, "backend": self.backend}
 
 
 def readable(tokenizer: Tokenizer, piece: Piece) -> list[list]:
@@ -225,7 +225,7 @@ def decode_link(code: object) -> list[list[Segment]]:
     """A link's columns; `ParameterError` for what is no link of this page, or names no model here.
 
     The code is JSON, deflated, in URL-safe base64: for each column a list of texts and of runs
-    {"model", "length", "way", "hash", …}, where … are the settings; those left out have their
+    {"model", "length", "backend", "hash", …}, where … are the settings; those left out have their
     defaults. The hash of the column's text is the page's script's, to know the text again.
     """
     allowed = "a link that this page has made"
@@ -256,8 +256,8 @@ def parse_segment(segment: object) -> Segment:
         return SURROGATE.sub("\ufffd", segment)
     options = dict(segment)
     options.pop("hash", None)
-    model, way = options.pop("model"), options.pop("way", "compiled")
-    return check_run(model, options, check("length", options.pop("length"), LENGTH), way)
+    model, backend = options.pop("model"), options.pop("backend", "compiled")
+    return check_run(model, options, check("length", options.pop("length"), LENGTH), backend)
 
 
 def replay(code: object) -> Iterator[Event]:

@@ -1,5 +1,5 @@
 // Texts as trees of branches. A text is a list of segments: {text} that a person put there, or a
-// run {model, options, way, tokens}, a token being [segment, text, probability, alternatives].
+// run {model, options, backend, tokens}, a token being [segment, text, probability, alternatives].
 
 import { defaults } from "./core.js";
 
@@ -129,7 +129,7 @@ function linked(segment) {
   const text = textOf(segment);
   if (segment.text !== undefined || !text) return text;
   const run = { model: segment.model, length: lengthOf(text), ...segment.options };
-  return segment.way === "PyTorch" ? { ...run, way: segment.way } : run;
+  return segment.backend === "PyTorch" ? { ...run, backend: segment.backend } : run;
 }
 
 /** A column as a link has it; its last run has the whole text's hash. */
@@ -160,8 +160,8 @@ export async function decodeLink(code) {
   return columns.map((segments) =>
     segments.map((segment) => {
       if (typeof segment === "string") return { text: segment };
-      const { model, length, way, hash, ...options } = segment;
-      return { model, options: { ...defaults, ...options }, way, hash, tokens: [] };
+      const { model, length, backend, hash, ...options } = segment;
+      return { model, options: { ...defaults, ...options }, backend, hash, tokens: [] };
     }),
   );
 }

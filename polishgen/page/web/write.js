@@ -85,7 +85,7 @@ function playExample() {
   const written = JSON.parse($("#example").textContent);
   if (!written.length) return;
   run = null;
-  const begun = ({ model, options, way }) => [{ text: settings.prompt }, { model, options, way, tokens: [] }];
+  const begun = ({ model, options, backend }) => [{ text: settings.prompt }, { model, options, backend, tokens: [] }];
   show(written.map((each) => new Tree(each.model, begun(each))));
   job.tell(say("example_note"), "note");
   showMended(written[0].events[0].mended);
@@ -425,7 +425,7 @@ class Column {
     }
     for (let index = first; index < segments.length; index++) this.append(index);
     const last = segments.at(-1);
-    if (!plan) last.way = news.way;
+    if (!plan) last.backend = news.backend;
     $("progress", this.box).value = news.end ? 1 : news.count / (last.options?.max_new_tokens ?? 200);
     if (!news.count || !last.tokens) return;
     const seen = this.busy ? (1000 * news.count) / (performance.now() - this.started) : null;
