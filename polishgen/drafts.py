@@ -35,7 +35,7 @@ LENGTH_BONUS = 0.5
 # The least q of a token that the sentence has already.
 REPEATED = 0.05
 # A draft with this score is good enough, in nats: nearly all of them read as sound sentences.
-GOOD_SCORE = 4.0
+GOOD_SCORE = 4.3
 
 
 @dataclass

@@ -164,7 +164,7 @@ class SamplingConfig(Record):
     """How to pick a token. Names and meanings are Hugging Face's."""
 
     temperature: Float = Field(
-        1.0, ge=0, le=5, description="divides the logits; 0 always takes the likeliest token"
+        1.05, ge=0, le=5, description="divides the logits; 0 always takes the likeliest token"
     )
     top_k: Int = Field(
         0, ge=0, le=100_000, description="keep this many of the likeliest tokens; 0 keeps all"

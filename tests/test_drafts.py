@@ -105,7 +105,7 @@ def test_the_best_of_the_drafts_is_written(seed):
                     break
             score = np.mean(sorted(ratios)[:3]) + 0.5 * math.log(len(draft))
             found.append((ended(draft), score, draft))
-            if ended(draft) and score >= 4.0:
+            if ended(draft) and score >= 4.3:
                 break
         text += max(found)[2]
     pieces = written(model, prompt, drafts=5, seed=seed, max_new_tokens=90)

@@ -503,7 +503,7 @@ def test_what_was_not_written_leaves_nothing(open_page: OpenPage):
     assert texts_of(page) == texts and stats.inner_text() == figures
     expect(page.locator("#columns .branches").first).to_be_hidden()
     [[prompt, run]] = decode_link(link_of(page).split("run=")[1])
-    assert prompt == PROMPT and run.config.temperature == 1
+    assert prompt == PROMPT and run.config.temperature == 1.05
     for offline in (False, True):
         page.context.set_offline(offline)
         page.locator("#generate").click()

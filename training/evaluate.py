@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 
 from polishgen.bench import PROMPT
-from polishgen.checkpoint import BUNDLED, METRICS_FILE, is_bundled
+from polishgen.checkpoint import BUNDLED, METRICS_FILE, bundled_names, is_bundled, read_json
 from polishgen.chorus import Chorus, load_all
 from polishgen.command_line import command
 from polishgen.errors import PolishgenError
@@ -80,11 +80,17 @@ def held_out_losses(
     """Each model's losses by kind; a chorus is read once, together with its models."""
     together = {}
     for lm in lms:
-        if isinstance(lm.model, Chorus):
-            # The chorus keeps nothing: its figures change with any of its models.
+        known = keep and lm.metrics.get("models") == losses_of_bundled()
+        if isinstance(lm.model, Chorus) and not known:
             parts = (*lm.model.models, lm.model)
             together |= zip(parts, measure_chorus(lm, corpus), strict=True)
     return [together.get(lm.model) or measure_kinds(lm, corpus, keep) for lm in lms]
+
+
+def losses_of_bundled() -> dict[str, float]:
+    """Held-out loss of each bundled model by name: a chorus's figures change with any of them."""
+    files = {name: BUNDLED / name / METRICS_FILE for name in bundled_names()}
+    return {name: read_json(file).get("held_out_loss") for name, file in files.items()}
 
 
 def measure(lm: LanguageModel, held_out: dict[str, dict]) -> Measured:
@@ -206,6 +212,7 @@ def evaluate(lms: Sequence[LanguageModel], corpus: CorpusTexts, keep: bool = Fal
         else:
             # The chorus has no weights of its own, so nothing of it but this is kept.
             (BUNDLED / CHORUS).mkdir(exist_ok=True)
+            measured["models"] = losses_of_bundled()
             write_json(BUNDLED / CHORUS / METRICS_FILE, measured)
 
 
@@ -221,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--keep-loss",
         action="store_true",
         help="keep the loss that metrics.json has for the same text, which is most of the work; "
-        "a chorus is read anew, and its models with it",
+        "a chorus is read anew, and its models with it, if the loss of one of them has changed",
     )
     options = parser.parse_args(arguments)
     keep_freed_memory()

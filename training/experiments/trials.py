@@ -30,6 +30,7 @@ RECIPE = "recipe"
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "transformer": {
         RECIPE: {},
+        "rates-half": {"learning_rate": 0.0015, "matrix_learning_rate": 0.01},
         "adamw-0.001": {"optimizer": "adamw", "learning_rate": 0.001},
         "adamw-0.003": {"optimizer": "adamw"},
         "matrices-0.01": {"matrix_learning_rate": 0.01},
@@ -123,9 +124,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=1,
         help="seed of all runs; each has its own folder (%(default)s)",
     )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="train all runs with training.train's --compile: the same steps, sooner",
+    )
     options = parser.parse_args(arguments)
     chosen = [t for t in TRIALS if t.name in options.only and options.model in (None, t.model)]
-    seeded = [replace(t, changes={**t.changes, "seed": options.seed}) for t in chosen]
+    shared = {"seed": options.seed, "compile": options.compile}
+    seeded = [replace(t, changes={**t.changes, **shared}) for t in chosen]
     out = options.out / f"seed-{options.seed}"
     run_all(seeded, options.data, out, options.tokens, points=2)
     rows = list(result_rows(out, TRIALS))
