@@ -34,7 +34,8 @@ EVALUATED = (
 DAMPING = """\
 The synapses ρ of this BDH fade: each head has its own half-life (`half_lives` in `config.json`).
 That damping is ours, near RetNet's (arXiv 2307.08621); the paper (arXiv 2509.26507) has none.
-In a trial of two million tokens, BDH without it lost 0.117 bits per byte on novels (docs/trials.md)."""
+In a trial of two million tokens, BDH without it lost 0.117 bits per byte of novels
+(docs/trials.md)."""
 LIMITS = """\
 It is a small model that has read only old books and simple tales: it knows their words, manners and
 prejudices, no facts and nothing of today. What it writes is made up. Do not use it for advice, for
