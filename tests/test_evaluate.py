@@ -351,6 +351,19 @@ def test_a_chorus_and_its_models_are_read_once(tiny_corpus, monkeypatch):
     assert evaluate.held_out_losses([lms[1], chorus], texts, keep=False)[-1] == together
 
 
+def test_a_chorus_is_read_anew_while_a_model_was_not_measured(tiny_corpus, tmp_path, monkeypatch):
+    for name, metrics in (("gru", '{"held_out_loss": 6.0}'), ("bdh", "{}"), ("fourth", None)):
+        (tmp_path / name).mkdir()
+        if metrics:
+            (tmp_path / name / "metrics.json").write_text(metrics)
+    monkeypatch.setattr(evaluate, "BUNDLED", tmp_path)
+    chorus = chorus_of([random_model(name, tiny_corpus) for name in ("transformer", "gru")])
+    for names, stand in ((("gru",), True), (("gru", "bdh"), False), (("gru", "fourth"), False)):
+        monkeypatch.setattr(evaluate, "bundled_names", lambda names=names: names)
+        chorus.metrics = {"models": evaluate.losses_of_bundled()}
+        assert evaluate.models_stand(chorus) is stand
+
+
 # --- the report ------------------------------------------------------------------------------
 
 

@@ -80,17 +80,25 @@ def held_out_losses(
     """Each model's losses by kind; a chorus is read once, together with its models."""
     together = {}
     for lm in lms:
-        known = keep and lm.metrics.get("models") == losses_of_bundled()
-        if isinstance(lm.model, Chorus) and not known:
+        if isinstance(lm.model, Chorus) and not (keep and models_stand(lm)):
             parts = (*lm.model.models, lm.model)
             together |= zip(parts, measure_chorus(lm, corpus), strict=True)
     return [together.get(lm.model) or measure_kinds(lm, corpus, keep) for lm in lms]
 
 
-def losses_of_bundled() -> dict[str, float]:
-    """Held-out loss of each bundled model by name: a chorus's figures change with any of them."""
+def models_stand(chorus: LanguageModel) -> bool:
+    """Whether the bundled models are still those that the chorus was measured with."""
+    losses = losses_of_bundled()
+    return None not in losses.values() and chorus.metrics.get("models") == losses
+
+
+def losses_of_bundled() -> dict[str, float | None]:
+    """Held-out loss of each bundled model by name, None of those that were not measured."""
     files = {name: BUNDLED / name / METRICS_FILE for name in bundled_names()}
-    return {name: read_json(file).get("held_out_loss") for name, file in files.items()}
+    return {
+        name: read_json(file).get("held_out_loss") if file.is_file() else None
+        for name, file in files.items()
+    }
 
 
 def measure(lm: LanguageModel, held_out: dict[str, dict]) -> Measured:
